@@ -1,0 +1,84 @@
+# Everything runs from the project's folder by relative paths, so that a path with spaces is no different from any other.
+# `.venv` is made from requirements.lock, every download checked against its hash.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS   += --no-builtin-rules --no-print-directory
+
+# Another Python: make PYTHON=/path/to/python3.12 test
+PYTHON ?=
+PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
+
+PY   := .venv/bin/python
+DEMO := experiments/card-processor-outage-at-peak.yaml
+
+# Where byte code is not kept, each of the shop's services would be compiled at every boot.
+unexport PYTHONDONTWRITEBYTECODE
+# Neither may leak into the project's own environment.
+unexport PYTHONPATH PYTHONHOME
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## show this
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: .venv/project ## boot the shop, take a card processor away at peak, print the verdict
+	@$(PY) -m crashcart setup
+	@$(PY) -m crashcart run $(DEMO)
+
+.PHONY: test
+test: check ## check, then every test: unit, contract, end to end
+	@$(PY) -m crashcart setup
+	@$(PY) -m pytest
+
+.PHONY: check
+check: .venv/project ## format, lint, types, walls between the parts
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+.PHONY: bench
+bench: .venv/project ## CPU per order, the knee, start-up times: a table and JSON
+	@$(PY) -m crashcart setup
+	@$(PY) -m tests.bench
+
+.PHONY: lock
+lock: .venv/project ## resolve the dependencies again into requirements.lock
+	@$(PY) -m uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+	@echo "requirements.lock written; 'make test' installs and tries it"
+
+.PHONY: clean
+clean: ## remove what make and the tools made here (not runs/, not the per-user cache)
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# ---- the virtual environment: stamps are written last, so one that was interrupted is made again from nothing
+
+.venv/locked: requirements.lock
+	@chosen=; old=; bare=; \
+	for python in $(PYTHONS); do \
+	  "$$python" -c 'import sys' >/dev/null 2>&1 || continue; \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { old="$$python"; continue; }; \
+	  "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || { bare="$$python"; continue; }; \
+	  chosen="$$python"; break; \
+	done; \
+	if [ -z "$$chosen" ] && [ -n "$$bare" ]; then \
+	  echo "crashcart: $$bare has no venv module. On Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; \
+	elif [ -z "$$chosen" ]; then \
+	  echo "crashcart: Python 3.11 or newer is needed$${old:+, $$old is $$("$$old" --version 2>&1)}. Install it, or say: make PYTHON=/path/to/python3.12" >&2; exit 1; \
+	fi; \
+	echo "making .venv with $$("$$chosen" --version) …"; \
+	"$$chosen" -m venv --clear .venv; \
+	echo "installing $$(grep -c == requirements.lock) locked packages, a minute or two …"; \
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+.venv/project: .venv/locked pyproject.toml
+	@echo "installing crashcart itself …"
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

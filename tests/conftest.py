@@ -1,0 +1,28 @@
+"""What tests of every area may ask for."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from crashcart.tools import Toolbox
+
+
+@pytest.fixture(scope="session")
+def toolbox() -> Toolbox:
+    """The real programs, made if need be: minutes the first time, nothing after that."""
+    from crashcart.tools import setup
+
+    return setup(print)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago: ask for it just before it is bound."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
