@@ -1,0 +1,15 @@
+"""What the author probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str], what: str) -> str:
+    """`did you mean "purchase-success"?`, else the whole list of what exists."""
+    choices = list(known)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"known {what}: {', '.join(choices)}" if choices else f"there are no {what}"

@@ -1,0 +1,145 @@
+"""What a run will do, to whom, for how long. Pure data: `plan.json` is enough to judge a recording a year later."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from crashcart.model.design import Design
+from crashcart.model.load import LoadProgram
+from crashcart.model.slo import Slo
+from crashcart.model.truth import Truth
+
+PLAN_FORMAT = "crashcart/plan/v1"
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """A part of the timeline; seconds from t0, which is the start of warm-up."""
+
+    name: str
+    start_s: float
+    end_s: float
+    expected_intents: float = 0.0
+    """Purchase intents the schedule holds for this phase (its integral)."""
+    expected_sessions: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return self.end_s - self.start_s
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """What must be measured while a fault is active, and must be absent outside it.
+
+    - `added-latency`: a probe through the proxy takes at least `at_least_ms` longer than one beside it.
+    - `unreachable`: the probe through the proxy fails while the one beside it succeeds.
+    - `instance-down`: the probe beside the proxy fails (the instance itself is gone).
+    - `none`: both probes succeed, without a difference over `at_least_ms` (a no-op must do nothing).
+    """
+
+    measure: Literal["added-latency", "unreachable", "instance-down", "none"]
+    at_least_ms: float = 0.0
+    settle_s: float = 0.0
+    """How long after the undo the effect may still be seen (a restarted service needs time to boot)."""
+
+
+class PlannedFault(msgspec.Struct, frozen=True):
+    """One fault with its targets resolved."""
+
+    id: str
+    """`f1`, `f2`, … in the order of the file."""
+    kind: str
+    settings: dict[str, object]
+    title: str
+    """One line for people: `payments.psp-a is down`."""
+    targets: tuple[str, ...]
+    """Proxies (`payments[0].psp-a[0]`) or instances (`checkout[0]`)."""
+    watched: tuple[str, ...]
+    """Proxies that the evidence probes look at, through and beside."""
+    links: tuple[str, ...]
+    """Links whose real calls must be seen during the fault."""
+    start_s: float
+    end_s: float
+    effect: Effect
+    min_calls: int = 10
+    """Calls the clients must have tried on those links meanwhile, else the fault met no traffic."""
+
+
+class PlannedObjective(msgspec.Struct, frozen=True):
+    """One cohort's objective in one phase."""
+
+    id: str
+    """`fault/purchase-success/network:amex`."""
+    slo: str
+    phase: str
+    cohort: str
+    objective: float
+    min_events: int
+    expected_events: float
+
+
+class PlannedRecovery(msgspec.Struct, frozen=True):
+    """From T to the end of the recovery phase, at least `hold_s`, all is well; T − `from_s` ≤ `within_s`."""
+
+    within_s: float
+    hold_s: float
+    from_s: float
+    """End of the last fault."""
+    slos: tuple[str, ...]
+    goodput_ratio: float = 0.95
+    """Of the baseline's goodput over offered."""
+
+
+class PlannedGuardrail(msgspec.Struct, frozen=True):
+    """Abort when the SLI over the last `duration_s` is below the bound, or unreadable for 3 s."""
+
+    slo: str
+    below: float
+    duration_s: float
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything there is to know before anything starts."""
+
+    format: str
+    name: str
+    title: str
+    hypothesis: str
+    tags: tuple[str, ...]
+    experiment_file: str
+    """Relative to the project."""
+    runtime: str
+    design: Design
+    profile: str
+    peak_per_s: float
+    seed: int
+    load: LoadProgram
+    phases: tuple[Phase, ...]
+    faults: tuple[PlannedFault, ...]
+    objectives: tuple[PlannedObjective, ...]
+    recovery: PlannedRecovery | None
+    guardrails: tuple[PlannedGuardrail, ...]
+    slos: tuple[Slo, ...]
+    truth: Truth
+    crashcart_version: str
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from t0 to the end of the last phase."""
+        return self.phases[-1].end_s
+
+    def phase(self, name: str) -> Phase:
+        """The phase of that name; KeyError where the timeline has none."""
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        raise KeyError(name)
+
+    def slo(self, name: str) -> Slo:
+        """The SLO of that name; KeyError where there is none."""
+        for slo in self.slos:
+            if slo.name == name:
+                return slo
+        raise KeyError(name)

@@ -1,0 +1,130 @@
+"""What the inside asks of the outside. Adapters implement these; tests have fakes beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from crashcart.model.design import Design
+from crashcart.model.fault import Step
+from crashcart.model.plan import Effect
+from crashcart.model.recording import SeriesSample
+from crashcart.model.slo import Selector
+from crashcart.model.topology import Topology
+
+
+class Stack(Protocol):
+    """A started shop. Not thread-safe but for `topology`, `kill` and `start_again`."""
+
+    topology: Topology
+    boot_s: float
+
+    def dead(self) -> Mapping[str, tuple[str, ...]]:
+        """Instances that died without being asked to → the last lines of their logs."""
+
+    def kill(self, instance: str) -> None:
+        """SIGKILL the instance's whole process group and reap it. Idempotent."""
+
+    def start_again(self, instance: str, *, ready_within_s: float) -> None:
+        """Start a killed instance at its old address and wait until it is ready. Idempotent while it runs."""
+
+    def cpu_s(self) -> Mapping[str, float]:
+        """CPU seconds used so far by each part (instances, toxiproxy, prometheus), children and dead ones included."""
+
+    def file(self, instance: str, name: str) -> Path:
+        """A file in the instance's data folder (its ledger); it may not exist."""
+
+    def database_address(self, service: str) -> str:
+        """postgresql:// address of the server itself, beside the proxy."""
+
+    def stop(self) -> None:
+        """End everything (SIGTERM, then SIGKILL), within seconds, and remove the throw-away data. Idempotent."""
+
+
+class Runtime(Protocol):
+    """Something that can run a design."""
+
+    name: ClassVar[str]
+
+    def can(self, fault_kind: str) -> bool:
+        """Whether this runtime can do faults of that kind."""
+
+    def start(
+        self,
+        design: Design,
+        *,
+        run_id: str,
+        project_dir: Path,
+        log_dir: Path,
+        extra_scrapes: Mapping[str, str],
+        progress: Callable[[str], None],
+    ) -> Stack:
+        """Boot everything: databases, proxies, services, Prometheus. `extra_scrapes`: job → host:port (load, harness).
+
+        BootError names what did not come up, with its last log lines; nothing is left running then.
+        """
+
+
+class World(Protocol):
+    """What a fault may act on."""
+
+    topology: Topology
+
+    def kill(self, instance: str) -> None:
+        """As `Stack.kill`."""
+
+    def start_again(self, instance: str) -> None:
+        """As `Stack.start_again`, from the instance's spec file alone."""
+
+
+class FaultKind(Protocol):
+    """One way to break something: one small file in `crashcart/faults/`."""
+
+    kind: ClassVar[str]
+    """`toxiproxy/latency`."""
+    summary: ClassVar[str]
+    settings_type: ClassVar[type[msgspec.Struct]]
+    """Frozen, unknown keys forbidden; `link` or `service` names the target."""
+
+    def targets(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
+        """Proxies or instances it acts on. UsageError where a setting is wrong or a target does not exist."""
+
+    def watched(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
+        """Proxies whose probes show the effect."""
+
+    def title(self, settings: msgspec.Struct) -> str:
+        """One line for people."""
+
+    def effect(self, settings: msgspec.Struct) -> Effect:
+        """What must be measured."""
+
+    def steps(
+        self, settings: msgspec.Struct, fault_id: str, targets: Sequence[str], topology: Topology
+    ) -> tuple[Step, ...]:
+        """Pure: what will be done, with all that is needed to undo it."""
+
+    def apply(self, step: Step, world: World) -> None:
+        """Do it. Must have taken effect when it returns."""
+
+    def undo(self, step: Step, world: World) -> None:
+        """Take it back, from the step alone. Idempotent, also when it was never done. NotUndone if it can't be."""
+
+
+class MetricsReader(Protocol):
+    """Prometheus, narrowly."""
+
+    def latest(self, selector: Selector) -> Sequence[tuple[Mapping[str, str], float]]:
+        """Latest value of each series selected, (labels, value). ControlPlaneError when unreadable (2 s)."""
+
+    def raw(
+        self, selector: Selector, *, start_wall_s: float, end_wall_s: float, t0_wall_s: float
+    ) -> Sequence[SeriesSample]:
+        """Raw scraped samples, `t` relative to t0."""
+
+    def scrape_gaps(
+        self, *, start_wall_s: float, end_wall_s: float, longest_s: float
+    ) -> Sequence[tuple[str, float, float]]:
+        """(job/instance, from, to) wall seconds in which no successful scrape was made for longer than `longest_s`."""
