@@ -21,7 +21,7 @@ HOURLY_SHARES = (
     *(0.42, 0.32, 0.25, 0.21, 0.20, 0.22, 0.30, 0.42, 0.54, 0.63, 0.69, 0.73),
     *(0.75, 0.73, 0.71, 0.70, 0.72, 0.76, 0.82, 0.91, 1.00, 0.98, 0.80, 0.58),
 )
-"""`prime-day`, hour by hour from midnight: a night trough at a fifth of the evening's peak, a shoulder at lunch, the peak
+"""`prime-day`, hour by hour from midnight: the night at a fifth of the evening's peak, a shoulder at lunch, the peak
 at 20:00. Our own figures, after the two-humped day that shops commonly see; not measured at any shop."""
 
 _PEAK_HOUR = HOURLY_SHARES.index(1.0)
