@@ -1,0 +1,9 @@
+-- title: No purchase was ordered twice
+-- why: Clicking twice, or asking again after a time-out, carries the same key and is the same order.
+-- minimum: 1
+SELECT min(reference) AS reference, idempotency_key, count(*) AS times, list_sort(list(order_id)) AS order_ids
+FROM orders
+GROUP BY idempotency_key
+HAVING count(*) > 1;
+-- examined:
+SELECT count(DISTINCT idempotency_key) FROM orders;
