@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class LoadProgram(msgspec.Struct, frozen=True, rename={"api_version": "apiVersion"}):
+class LoadProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"api_version": "apiVersion"}):
     """The load's command and the declared shares. `mix` is the load's own business."""
 
     api_version: str
@@ -15,6 +15,10 @@ class LoadProgram(msgspec.Struct, frozen=True, rename={"api_version": "apiVersio
     """Sessions that set out to buy, over all sessions."""
     cohorts: dict[str, dict[str, float]]
     """Dimension → value → share of shoppers; each dimension sums to 1."""
+    entry: str = ""
+    """The service it calls, where that is not the design's own entry."""
+    events_per_session: dict[str, float] = {}
+    """`sli` label → events an average session makes (browse 2.1, purchase 0.3): what `plan` expects to see of each."""
     mix: dict[str, object] = {}
     patience_s: float = 15.0
     """How long the slowest shopper may still be busy after the last arrival."""

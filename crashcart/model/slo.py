@@ -74,7 +74,7 @@ class Slo(msgspec.Struct, frozen=True):
     objectives: dict[str, float]
     """`all` and declared cohorts such as `network:amex` → objective in (0, 1)."""
     excluded: Selector | None = None
-    """Events left out of `total` where the books confirm them (`Truth.exclusions_sql`); the unconfirmed stay, as bad."""
+    """Events left out of `total` where the books confirm them (`Truth.exclusions_sql`); others stay, as bad."""
     only_failures: bool = False
     """The total counts failures only (honest errors): none at all, measured, meets the objective."""
     phase_label: str = "phase"

@@ -1,0 +1,73 @@
+"""`stack/designs/*.yaml` → Design, and `loadtests/load.yaml` → LoadProgram."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from crashcart.loading.decode import decode
+from crashcart.loading.experiments import check_head
+from crashcart.loading.yamltree import Tree, read_tree
+from crashcart.model.design import SHOPPERS, Design, Service
+from crashcart.model.hints import did_you_mean
+from crashcart.model.load import LoadProgram
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_KINDS = ("process", "postgres", "valkey")
+_MAX_REPLICAS = 32
+
+
+def read_design(path: Path, shown_as: str) -> Design:
+    """One topology. BadFile for links to nowhere, no or several entries, names that can't be in an address."""
+    tree = read_tree(path, shown_as)
+    check_head(tree, "Design")
+    design = decode(tree, Design)
+    for name, service in design.services.items():
+        _check_service(tree, design, name, service)
+    entries = [name for name, service in design.services.items() if service.entry]
+    if len(entries) != 1:
+        found = ", ".join(entries) or "none"
+        raise tree.error(
+            ("services",), f"exactly one service is the shoppers' entry; found {found}", "set entry: true on it"
+        )
+    return design
+
+
+def _check_service(tree: Tree, design: Design, name: str, service: Service) -> None:
+    path = ("services", name)
+    if not _NAME.fullmatch(name) or name == SHOPPERS:
+        raise tree.error(
+            path, f"{name!r} can't be a service's name", "lower-case letters, digits and - (and not shoppers)"
+        )
+    if service.kind not in _KINDS:
+        raise tree.error((*path, "kind"), f"unknown kind {service.kind!r}", did_you_mean(service.kind, _KINDS, "kinds"))
+    if service.kind == "process" and not service.command:
+        raise tree.error(path, f"services.{name}.command is missing", 'write command: ["{python}", -m, your.module]')
+    if service.kind != "process" and (service.command or service.links):
+        raise tree.error(path, f"a {service.kind} server has no command and no links of its own")
+    if not 1 <= service.replicas <= _MAX_REPLICAS:
+        raise tree.error((*path, "replicas"), f"replicas: {service.replicas} is not between 1 and {_MAX_REPLICAS}")
+    for index, dependency in enumerate(service.links):
+        if dependency not in design.services or dependency == name:
+            remedy = did_you_mean(dependency, design.services, "services")
+            raise tree.error(
+                (*path, "links", index), f"services.{name} links to {dependency!r}, which is no other service", remedy
+            )
+
+
+def read_load_program(path: Path, shown_as: str) -> LoadProgram:
+    """How the load is started, and its declared cohorts."""
+    tree = read_tree(path, shown_as)
+    check_head(tree, "Load")
+    program = decode(tree, LoadProgram)
+    if not program.command:
+        raise tree.error(("command",), "command is empty")
+    if not 0 < program.purchase_share <= 1:
+        raise tree.error(("purchase_share",), f"purchase_share: {program.purchase_share} is not in (0, 1]")
+    for dimension, shares in program.cohorts.items():
+        total = sum(shares.values())
+        if abs(total - 1) > 1e-6 or min(shares.values(), default=0) <= 0:
+            raise tree.error(
+                ("cohorts", dimension), f"the shares of {dimension} sum to {total:g}", "positive shares that sum to 1"
+            )
+    return program

@@ -1,0 +1,109 @@
+"""A project: a folder with `stack/`, `experiments/` and `loadtests/`. Its files are read, never imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from crashcart.loading.designs import read_design, read_load_program
+from crashcart.loading.experiments import ExperimentFile, read_experiment
+from crashcart.loading.slos import read_slo
+from crashcart.loading.truth import read_truth
+from crashcart.model.design import Design
+from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.hints import did_you_mean
+from crashcart.model.load import LoadProgram
+from crashcart.model.slo import Slo
+from crashcart.model.truth import Truth
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where everything of a project stands. Files are read when asked for."""
+
+    root: Path
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where recordings go by default."""
+        return self.root / "runs"
+
+    def shown(self, path: Path) -> str:
+        """A path as the user knows it: relative to the project where it is inside."""
+        resolved = path.resolve()
+        return str(resolved.relative_to(self.root)) if resolved.is_relative_to(self.root) else str(path)
+
+    def experiment_paths(self) -> tuple[Path, ...]:
+        """All experiment files, by name."""
+        return tuple(sorted((self.root / "experiments").rglob("*.yaml")))
+
+    def experiment(self, name_or_path: str) -> ExperimentFile:
+        """By path, or by the file's name without `.yaml`."""
+        path = Path(name_or_path)
+        if not path.is_file():
+            matches = [known for known in self.experiment_paths() if known.stem == name_or_path]
+            if len(matches) != 1:
+                known = [path.stem for path in self.experiment_paths()]
+                remedy = did_you_mean(path.stem, known, "experiments")
+                raise UsageError(f"there is no experiment {name_or_path!r}", remedy=remedy)
+            path = matches[0]
+        return read_experiment(path, self.shown(path))
+
+    def design_names(self) -> tuple[str, ...]:
+        """Names of all designs."""
+        return tuple(sorted(path.stem for path in (self.root / "stack" / "designs").glob("*.yaml")))
+
+    def design(self, name: str) -> Design:
+        """By name. UsageError names the designs there are."""
+        path = self.root / "stack" / "designs" / f"{name}.yaml"
+        if name not in self.design_names():
+            raise UsageError(f"there is no design {name!r}", remedy=did_you_mean(name, self.design_names(), "designs"))
+        design = read_design(path, self.shown(path))
+        if design.metadata.name != name:
+            raise BadFile(
+                f"metadata.name is {design.metadata.name!r}",
+                file=self.shown(path),
+                line=None,
+                remedy=f"write name: {name}",
+            )
+        return design
+
+    @cached_property
+    def load_program(self) -> LoadProgram:
+        """`loadtests/load.yaml`."""
+        path = self.root / "loadtests" / "load.yaml"
+        return read_load_program(path, self.shown(path))
+
+    @cached_property
+    def slos(self) -> dict[str, Slo]:
+        """All of `stack/slos/`, by name."""
+        program = self.load_program
+        cohorts = frozenset(f"{name}:{value}" for name, shares in program.cohorts.items() for value in shares)
+        found: dict[str, Slo] = {}
+        for path in sorted((self.root / "stack" / "slos").glob("*.yaml")):
+            slo = read_slo(path, self.shown(path), cohorts)
+            if slo.name in found:
+                raise BadFile(
+                    f"there is another SLO {slo.name!r}", file=slo.file, line=None, remedy="rename one of them"
+                )
+            found[slo.name] = slo
+        return found
+
+    @cached_property
+    def truth(self) -> Truth:
+        """`stack/truth/`."""
+        folder = self.root / "stack" / "truth"
+        return read_truth(folder, self.shown(folder))
+
+
+def open_project(path: Path) -> Project:
+    """The project at `path`. UsageError where it isn't one."""
+    root = path.resolve()
+    missing = [name for name in ("stack/designs", "experiments", "loadtests") if not (root / name).is_dir()]
+    if missing:
+        raise UsageError(
+            f"{path} is not a crashcart project: it has no {' and no '.join(missing)}",
+            remedy="run inside the project's folder, or name it with --project PATH",
+        )
+    return Project(root)

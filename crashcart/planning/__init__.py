@@ -1,0 +1,5 @@
+"""Experiment × project × runtime → Plan: what would happen, to whom, for how long. Touches nothing."""
+
+from crashcart.planning.plans import Request, plan
+
+__all__ = ["Request", "plan"]

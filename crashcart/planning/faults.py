@@ -1,0 +1,102 @@
+"""Faults of an experiment, their settings checked and their targets resolved."""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+
+from crashcart.loading.decode import decode
+from crashcart.loading.yamltree import Path_
+from crashcart.model.design import Design, proxies
+from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.experiment import FaultSpec
+from crashcart.model.hints import did_you_mean
+from crashcart.model.plan import Phase, PlannedFault
+from crashcart.model.units import format_duration
+
+if typing.TYPE_CHECKING:
+    from crashcart.planning.plans import Request
+
+MIN_FAULT_S = 2.0
+"""Shorter than this, probes four times a second can't show that it acted."""
+
+
+def plan_faults(request: Request, design: Design, phase: Phase | None) -> tuple[PlannedFault, ...]:
+    """In the order of the file. BadFile for kinds, settings, targets and times that can't be."""
+    specs = request.file.experiment.faults
+    if phase is None:
+        return ()
+    if not specs:
+        raise request.file.error(
+            ("timeline", "fault"), "there is a fault phase, but no fault", "leave out fault and recovery"
+        )
+    planned = tuple(_plan_one(request, design, phase, index, spec) for index, spec in enumerate(specs))
+    _refuse_overlaps(request, planned)
+    return planned
+
+
+def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: FaultSpec) -> PlannedFault:
+    file, path = request.file, ("faults", index)
+    kind = request.faults.get(spec.kind)
+    if kind is None:
+        raise file.error(
+            (*path, spec.kind), f"there is no fault {spec.kind!r}", did_you_mean(spec.kind, request.faults, "faults")
+        )
+    if not request.can(spec.kind):
+        raise file.error(
+            (*path, spec.kind), f"the runtime {request.runtime!r} can't do {spec.kind}", "choose another --runtime"
+        )
+    settings_path: Path_ = (*path, spec.kind)
+    settings = decode(file.tree, kind.settings_type, settings_path, spec.settings)
+    try:
+        targets, watched = kind.targets(settings, design), kind.watched(settings, design)
+        effect, title = kind.effect(settings), kind.title(settings)
+    except BadFile:
+        raise
+    except UsageError as error:
+        raise file.error(settings_path, error.what, error.remedy) from error
+    _check_times(request, phase, index, spec)
+    links = {proxy.name: proxy.link for proxy in proxies(design)}
+    start_s = phase.start_s + float(spec.at)
+    return PlannedFault(
+        id=f"f{index + 1}",
+        kind=spec.kind,
+        settings=_plain(spec.settings),
+        title=title,
+        targets=targets,
+        watched=watched,
+        links=tuple(dict.fromkeys(links[name] for name in watched)),
+        start_s=round(start_s, 6),
+        end_s=round(start_s + float(spec.duration), 6),
+        effect=effect,
+    )
+
+
+def _plain(settings: dict[str, object]) -> dict[str, object]:
+    """JSON in, JSON out: what stands in the file stands in the plan."""
+    plain: dict[str, object] = msgspec.json.decode(msgspec.json.encode(settings))
+    return plain
+
+
+def _check_times(request: Request, phase: Phase, index: int, spec: FaultSpec) -> None:
+    path: Path_ = ("faults", index)
+    if spec.duration < MIN_FAULT_S:
+        what = f"faults[{index}] lasts {spec.duration!r}"
+        raise request.file.error(
+            (*path, "for"), what, f"at least {format_duration(MIN_FAULT_S)}, or it can't be shown to act"
+        )
+    if spec.at + spec.duration > phase.duration_s + 1e-9:
+        end, room = format_duration(spec.at + spec.duration), format_duration(phase.duration_s)
+        what = f"faults[{index}] ends {end} into a fault phase of {room}"
+        raise request.file.error((*path, "for"), what, "shorten the fault, or lengthen timeline.fault")
+
+
+def _refuse_overlaps(request: Request, planned: tuple[PlannedFault, ...]) -> None:
+    """Two faults on one target at one time hide each other's evidence."""
+    for index, later in enumerate(planned):
+        for earlier in planned[:index]:
+            shared = set(later.targets) & set(earlier.targets)
+            if shared and later.start_s < earlier.end_s and earlier.start_s < later.end_s:
+                what = f"{later.id} and {earlier.id} act on {min(shared)} at the same time"
+                raise request.file.error(("faults", index), what, "let one end before the other begins")

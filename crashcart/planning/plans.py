@@ -1,0 +1,199 @@
+"""The plan of one experiment. Whatever is wrong with the files is found here, with its line, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import crashcart
+from crashcart.loading import ExperimentFile, Project
+from crashcart.loading.yamltree import Path_
+from crashcart.model.design import SHOPPERS, Design
+from crashcart.model.errors import UsageError
+from crashcart.model.experiment import PHASES, Experiment
+from crashcart.model.hints import did_you_mean
+from crashcart.model.load import LoadProgram
+from crashcart.model.plan import (
+    PLAN_FORMAT,
+    Phase,
+    Plan,
+    PlannedGuardrail,
+    PlannedRecovery,
+)
+from crashcart.model.profiles import PROFILES, expected_count
+from crashcart.model.slo import Slo
+from crashcart.model.truth import Invariant, Truth
+from crashcart.planning.faults import plan_faults
+from crashcart.planning.objectives import plan_objectives
+from crashcart.ports import FaultKind
+
+T = TypeVar("T")
+
+HOLD_S = 10.0
+"""Health must last this long before it counts as recovery: the first good answer is not recovery."""
+MAX_PEAK_PER_S = 10_000
+MAX_DURATION_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to plan, and with what."""
+
+    file: ExperimentFile
+    project: Project
+    runtime: str
+    can: Callable[[str], bool]
+    """Whether the runtime can do a fault kind."""
+    faults: Mapping[str, FaultKind]
+
+
+def plan(request: Request) -> Plan:
+    """The plan. BadFile with file and line for whatever can't work."""
+    file, experiment, project = request.file, request.file.experiment, request.project
+    design = _at(file, ("design",), lambda: project.design(experiment.design))
+    program, slos = project.load_program, project.slos
+    phases = _phases(file, program)
+    faults = plan_faults(request, design, next((phase for phase in phases if phase.name == "fault"), None))
+    recovery = _recovery(file, slos, phases, max((fault.end_s for fault in faults), default=0.0), bool(faults))
+    guardrails = tuple(
+        PlannedGuardrail(
+            _known_slo(file, slos, rule.slo, ("guardrails", index, "slo")), rule.below, float(rule.duration)
+        )
+        for index, rule in enumerate(experiment.guardrails)
+    )
+    return Plan(
+        format=PLAN_FORMAT,
+        name=experiment.metadata.name,
+        title=experiment.metadata.title or experiment.metadata.name,
+        hypothesis=experiment.hypothesis.strip(),
+        tags=experiment.metadata.tags,
+        experiment_file=file.path,
+        runtime=request.runtime,
+        design=design,
+        profile=experiment.load.profile,
+        peak_per_s=experiment.load.peak_per_s,
+        seed=experiment.load.seed,
+        load=program,
+        phases=phases,
+        faults=faults,
+        objectives=plan_objectives(file, slos, program, phases),
+        recovery=recovery,
+        guardrails=guardrails,
+        slos=tuple(slos[name] for name in sorted(slos)),
+        truth=_truth(file, project.truth, design),
+        crashcart_version=crashcart.__version__,
+    )
+
+
+def _at(file: ExperimentFile, path: Path_, ask: Callable[[], T]) -> T:
+    """An error about what the experiment names gets the experiment's file and line."""
+    try:
+        return ask()
+    except UsageError as error:
+        if error.where:
+            raise
+        raise file.error(path, error.what, error.remedy) from error
+
+
+def _phases(file: ExperimentFile, program: LoadProgram) -> tuple[Phase, ...]:
+    load, timeline = file.experiment.load, file.experiment.timeline
+    if load.profile not in PROFILES:
+        remedy = did_you_mean(load.profile, PROFILES, "profiles")
+        raise file.error(("load", "profile"), f"there is no profile {load.profile!r}", remedy)
+    if not 0 < load.peak_per_s <= MAX_PEAK_PER_S:
+        what = f"peak_per_s: {load.peak_per_s:g} is not in (0, {MAX_PEAK_PER_S}]"
+        raise file.error(("load", "peak_per_s"), what, "purchase intents a second, such as 40")
+    if timeline.warmup <= 0 or timeline.baseline <= 0:
+        raise file.error(("timeline",), "warmup and baseline must take some time", "such as 10s and 20s")
+    if file.experiment.faults and timeline.fault <= 0:
+        raise file.error(("timeline",), "there are faults, but no fault phase", "add fault: 20s and recovery: 30s")
+    ends, start = [], 0.0
+    for name in PHASES:
+        duration = float(getattr(timeline, name))
+        if duration:
+            ends.append(Phase(name, round(start, 6), round(start + duration, 6)))
+            start += duration
+    if start > MAX_DURATION_S:
+        raise file.error(("timeline",), f"the timeline takes {start / 3600:.0f} h", "at most 24 h")
+    profile = PROFILES[load.profile]
+    bare = tuple(ends)
+    return tuple(
+        Phase(
+            phase.name,
+            phase.start_s,
+            phase.end_s,
+            expected_intents=round(expected_count(profile, load.peak_per_s, bare, phase.start_s, phase.end_s), 3),
+            expected_sessions=round(
+                expected_count(profile, load.peak_per_s / program.purchase_share, bare, phase.start_s, phase.end_s), 3
+            ),
+        )
+        for phase in bare
+    )
+
+
+def _known_slo(file: ExperimentFile, slos: Mapping[str, Slo], name: str, path: Path_) -> str:
+    if name not in slos:
+        raise file.error(path, f"there is no SLO {name!r}", did_you_mean(name, slos, "SLOs"))
+    return name
+
+
+def _recovery(
+    file: ExperimentFile, slos: Mapping[str, Slo], phases: tuple[Phase, ...], from_s: float, has_faults: bool
+) -> PlannedRecovery | None:
+    expected = file.experiment.expect.recovery
+    if expected is None:
+        return None
+    path: Path_ = ("expect", "recovery")
+    if not has_faults:
+        raise file.error(path, "there is no fault to recover from", "leave recovery out, or add a fault")
+    for index, name in enumerate(expected.of):
+        _known_slo(file, slos, name, (*path, "of", index))
+    room = phases[-1].end_s - from_s
+    if room < float(expected.within) + HOLD_S:
+        what = f"recovery within {expected.within!r} can't be seen: {room:g} s remain after the last fault"
+        remedy = f"health must last {HOLD_S:g} s: give recovery at least {float(expected.within) + HOLD_S:g}s"
+        raise file.error(path, what, remedy)
+    return PlannedRecovery(float(expected.within), HOLD_S, from_s, expected.of)
+
+
+def _truth(file: ExperimentFile, truth: Truth, design: Design) -> Truth:
+    """The books with the invariants that the experiment asks for."""
+    wanted = file.experiment.expect.always.invariants
+    known = {invariant.name: invariant for invariant in truth.invariants}
+    for name in [
+        source.database or source.ledger for source in (*truth.sources.values(), *truth.quiesce.zero.values())
+    ]:
+        if name not in design.services:
+            raise UsageError(
+                f"the books ask {name!r}, which the design {design.metadata.name!r} does not have",
+                where="stack/truth/books.yaml",
+                remedy=did_you_mean(name, design.services, "services"),
+            )
+    if isinstance(wanted, str):
+        return truth
+    chosen: list[Invariant] = []
+    for index, name in enumerate(wanted):
+        if name not in known:
+            path: Path_ = ("expect", "always", "invariants", index)
+            raise file.error(path, f"there is no invariant {name!r}", did_you_mean(name, known, "invariants"))
+        chosen.append(known[name])
+    return Truth(
+        truth.sources,
+        truth.quiesce,
+        tuple(chosen),
+        truth.exclusions_sql,
+        truth.max_unknown_share,
+        truth.average_order_cents,
+    )
+
+
+def front_door(design: Design) -> str:
+    """The proxy that shoppers call."""
+    return f"{SHOPPERS}[0].{design.entry}[0]"
+
+
+def describe_load(experiment: Experiment) -> str:
+    """`steady, 40 purchase intents/s, seed 7`."""
+    load = experiment.load
+    return f"{load.profile}, {load.peak_per_s:g} purchase intents/s, seed {load.seed}"
