@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-import psutil
 
 from crashcart.model.errors import MissingTool
 from crashcart.tools import postgres
@@ -97,6 +96,8 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
+    import psutil
+
     free_mib = psutil.virtual_memory().available // 2**20
     return _finding(
         "memory", free_mib >= MEMORY_MINIMUM_MIB, f"{free_mib} MiB available", f"free {MEMORY_MINIMUM_MIB} MiB"
