@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,7 +21,7 @@ class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     name: str
     display_name: str = ""
     annotations: dict[str, str] = {}
-    labels: dict[str, object] = {}
+    labels: dict[str, Any] = {}
 
 
 class _QuerySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

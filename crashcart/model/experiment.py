@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from crashcart.model.design import Metadata
@@ -33,7 +35,7 @@ class FaultSpec(msgspec.Struct, frozen=True):
     """One fault. In YAML its kind is a key: `- toxiproxy/down: {link: …}` with `at` and `for` beside it."""
 
     kind: str
-    settings: dict[str, object]
+    settings: dict[str, Any]
     at: Duration
     duration: Duration
     line: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ class Step(msgspec.Struct, frozen=True):
     """The fault kind that knows how: `toxiproxy/latency`."""
     target: str
     """Proxy or instance."""
-    data: dict[str, object]
+    data: dict[str, Any]
     """JSON; e.g. the API's address, the proxy's and the toxic's name and attributes."""
 
 

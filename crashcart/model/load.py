@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -19,6 +21,6 @@ class LoadProgram(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     """The service it calls, where that is not the design's own entry."""
     events_per_session: dict[str, float] = {}
     """`sli` label → events an average session makes (browse 2.1, purchase 0.3): what `plan` expects to see of each."""
-    mix: dict[str, object] = {}
+    mix: dict[str, Any] = {}
     patience_s: float = 15.0
     """How long the slowest shopper may still be busy after the last arrival."""

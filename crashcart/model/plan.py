@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -51,7 +51,7 @@ class PlannedFault(msgspec.Struct, frozen=True):
     id: str
     """`f1`, `f2`, … in the order of the file."""
     kind: str
-    settings: dict[str, object]
+    settings: dict[str, Any]
     title: str
     """One line for people: `payments.psp-a is down`."""
     targets: tuple[str, ...]

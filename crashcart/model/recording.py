@@ -5,7 +5,7 @@ All `*_s` times are seconds from t0 (start of warm-up, by the monotonic clock); 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     t: float
     wall: str
     event: str
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
 
 
 class ProbeSample(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -74,7 +75,7 @@ class EvidenceResult(msgspec.Struct, frozen=True):
 class Witness(msgspec.Struct, frozen=True):
     """One row that contradicts an invariant. References lead to the logs."""
 
-    row: dict[str, object]
+    row: dict[str, Any]
 
 
 class InvariantResult(msgspec.Struct, frozen=True):
