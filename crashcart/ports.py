@@ -10,7 +10,7 @@ import msgspec
 
 from crashcart.model.design import Design
 from crashcart.model.fault import Step
-from crashcart.model.plan import Effect
+from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.recording import SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import Topology
@@ -128,3 +128,102 @@ class MetricsReader(Protocol):
         self, *, start_wall_s: float, end_wall_s: float, longest_s: float
     ) -> Sequence[tuple[str, float, float]]:
         """(job/instance, from, to) wall seconds in which no successful scrape was made for longer than `longest_s`."""
+
+
+class PartsStack(Stack, Protocol):
+    """A stack that also runs parts of the harness, counted and ended with the rest."""
+
+    def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
+        """Start a part such as `load`, in a process group of its own."""
+
+    def end_part(self, name: str) -> None:
+        """SIGTERM, then SIGKILL. Idempotent."""
+
+
+class LoadControl(Protocol):
+    """The load process, from outside."""
+
+    def wait_ready(self, within_s: float) -> None:
+        """Until it has all it needs to start. BootError otherwise."""
+
+    def start(self, t0_mono_s: float) -> None:
+        """The first arrival is due at t0."""
+
+    def status(self) -> LoadStatus:
+        """ControlPlaneError when it doesn't answer."""
+
+    def stop(self) -> None:
+        """No more arrivals; those inside may finish."""
+
+
+class LoadStatus(msgspec.Struct, frozen=True):
+    """What the load says of itself."""
+
+    state: str
+    """`waiting`, `running`, `settling`, `settled`."""
+    scheduled: int
+    started: int
+    in_flight: int
+    lateness_p99_ms: float
+
+
+class Watchdog(Protocol):
+    """The process that undoes and stops everything when the harness can't."""
+
+    def beat(self) -> None:
+        """The harness is alive. Several times a second."""
+
+    def alive(self) -> bool:
+        """Whether it still watches."""
+
+    def release(self) -> None:
+        """The run ended well: stand down."""
+
+
+class FaultInjector(Protocol):
+    """Does and undoes planned faults, each in the log before it is done."""
+
+    def inject(self, planned: PlannedFault, topology: Topology, expires_mono_s: float) -> None:
+        """It has taken effect when this returns."""
+
+    def undo(self, fault_id: str) -> None:
+        """NotUndone names what is left."""
+
+    def undo_all(self) -> Sequence[str]:
+        """Undo what is open; returns what could not be undone."""
+
+
+class Probes(Protocol):
+    """Evidence, four times a second."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End; all samples are written when this returns."""
+
+
+class View(Protocol):
+    """Who looks on while it runs."""
+
+    def note(self, text: str) -> None:
+        """One line for people: a step of the boot, a phase, a fault."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Once a second."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A second of a run, for people."""
+
+    t: float
+    phase: str
+    phase_ends_s: float
+    ends_s: float
+    offered_per_s: float
+    started_per_s: float
+    in_flight: int
+    lateness_p99_ms: float
+    slis: tuple[tuple[str, float | None, float], ...]
+    """(SLO, observed in this phase so far, objective)."""
+    active_faults: tuple[str, ...]

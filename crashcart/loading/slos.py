@@ -15,6 +15,7 @@ from crashcart.model.slo import Selector, Slo, parse_selector
 
 _EXCLUDED = "crashcart/excluded-when-confirmed"
 _ONLY_FAILURES = "crashcart/only-failures"
+_SETTLED = "crashcart/settled"
 
 
 class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -90,13 +91,14 @@ def read_slo(path: Path, shown_as: str, cohorts: frozenset[str]) -> Slo:
         raise tree.error((*base, "counter"), "ratioMetric.counter must be true", "SLIs are read from counters")
     if document.spec.budgeting_method != "Occurrences":
         raise tree.error(("spec", "budgetingMethod"), "only budgetingMethod: Occurrences is judged")
-    known = {_EXCLUDED, _ONLY_FAILURES}
+    known = {_EXCLUDED, _ONLY_FAILURES, _SETTLED}
     for key in document.metadata.annotations:
         if key.startswith("crashcart/") and key not in known:
             raise tree.error(
                 ("metadata", "annotations", key), f"unknown annotation {key}", did_you_mean(key, known, "annotations")
             )
     excluded = document.metadata.annotations.get(_EXCLUDED)
+    settled = document.metadata.annotations.get(_SETTLED)
     return Slo(
         name=document.metadata.name,
         title=document.metadata.display_name or document.metadata.name,
@@ -105,6 +107,7 @@ def read_slo(path: Path, shown_as: str, cohorts: frozenset[str]) -> Slo:
         total=_selector(tree, (*base, "total"), ratio.total),
         objectives=_objectives(tree, document.spec.objectives, cohorts),
         excluded=_parse(tree, ("metadata", "annotations", _EXCLUDED), excluded) if excluded else None,
+        settled=_parse(tree, ("metadata", "annotations", _SETTLED), settled) if settled else None,
         only_failures=document.metadata.annotations.get(_ONLY_FAILURES) == "true",
         file=shown_as,
     )

@@ -75,6 +75,8 @@ class Slo(msgspec.Struct, frozen=True):
     """`all` and declared cohorts such as `network:amex` → objective in (0, 1)."""
     excluded: Selector | None = None
     """Events left out of `total` where the books confirm them (`Truth.exclusions_sql`); others stay, as bad."""
+    settled: Selector | None = None
+    """Events of `total` whose outcome is known by now, where the total counts some ahead: what the gate divides by."""
     only_failures: bool = False
     """The total counts failures only (honest errors): none at all, measured, meets the objective."""
     phase_label: str = "phase"
