@@ -1,0 +1,1 @@
+"""The reference shop: the system that the experiments break."""
