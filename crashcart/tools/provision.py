@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from crashcart.tools import postgres, prometheus, toxiproxy, valkey
 from crashcart.tools.cache import remove_leftovers, writable_cache_dir
-from crashcart.tools.gobuild import remove_build_caches
+from crashcart.tools.gobuild import remove_compiler
 from crashcart.tools.stamp import read_stamp, write_stamp
 from crashcart.tools.toolbox import Tool, Toolbox
 
@@ -74,7 +74,7 @@ def _make_all(progress: Callable[[str], None]) -> Toolbox:
         tool = make(progress)
         progress(f"{name} {tool.version} ({tool.origin})")
         made[name] = tool
-    remove_build_caches()
+    remove_compiler()
     toolbox = Toolbox(**made)
     write_stamp(toolbox)
     return toolbox

@@ -1,0 +1,112 @@
+"""What is shipped: the wheel, the lock, the Makefile."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from crashcart import __version__
+from crashcart.tools.toxiproxy import RECIPE
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_wheel_carries_what_setup_builds_from(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    wheel = tmp_path / f"crashcart-{__version__}-py3-none-any.whl"
+    shipped = set(zipfile.ZipFile(wheel).namelist())
+    modules = {
+        f"crashcart/tools/go/{name}/{file}" for name in ("toxiproxy", "prometheus") for file in ("go.mod", "go.sum")
+    }
+    assert modules | {"crashcart/tools/go/toolchain.txt", "crashcart/py.typed"} <= shipped
+    assert {name.split("/")[0] for name in shipped} == {"crashcart", f"crashcart-{__version__}.dist-info"}
+
+
+def test_the_lock_pins_everything_by_hash_and_names_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    requirements = [line for line in lock.splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(requirements) > 50
+    assert all(re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+ ", line) for line in requirements)
+    assert lock.count("==") >= len(requirements)
+    assert "://" not in lock
+    assert not re.search(r"^\s*(-i|--index|--extra-index|--find-links|-f)", lock, re.MULTILINE)
+
+
+def test_the_lock_has_what_the_project_asks_for() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[\[>=<~!;]", requirement)[0].lower() for requirement in wanted}
+    locked = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line}
+    assert names <= locked
+    assert "grafana-client" not in locked
+
+
+def test_the_go_modules_name_what_is_built_as_a_tool() -> None:
+    for name, package in (
+        ("toxiproxy", RECIPE.package),
+        ("prometheus", "github.com/prometheus/prometheus/cmd/prometheus"),
+    ):
+        assert f"\ntool {package}\n" in (ROOT / "crashcart/tools/go" / name / "go.mod").read_text()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The Makefile by itself, in a path with a space."""
+    folder = tmp_path / "a clone"
+    folder.mkdir()
+    for file in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copyfile(ROOT / file, folder / file)
+    return folder
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_make_by_itself_tells_what_it_can_do(checkout: Path) -> None:
+    told = make(checkout).stdout
+    for target in ("demo", "test", "check", "bench", "clean", "lock"):
+        assert f"make {target} " in told
+
+
+def fake_python(folder: Path, body: str) -> str:
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{body}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def test_an_old_python_is_one_error_that_says_what_to_do(checkout: Path) -> None:
+    python = fake_python(checkout, 'case "$*" in *version_info*) exit 1;; --version) echo Python 3.9.2;; esac')
+    outcome = make(checkout, "check", f"PYTHON={python}")
+    assert outcome.returncode != 0
+    assert f"Python 3.11 or newer is needed, {python} is Python 3.9.2" in outcome.stderr
+
+
+def test_a_python_that_is_not_there_is_the_same_error(checkout: Path) -> None:
+    outcome = make(checkout, "check", "PYTHON=/nowhere/python")
+    assert outcome.returncode != 0
+    assert "Python 3.11 or newer is needed. Install it" in outcome.stderr
+
+
+def test_a_python_without_venv_is_one_error_that_names_the_package(checkout: Path) -> None:
+    python = fake_python(checkout, 'case "$*" in *ensurepip*) exit 1;; esac')
+    outcome = make(checkout, "check", f"PYTHON={python}")
+    assert outcome.returncode != 0
+    assert f"{python} has no venv module" in outcome.stderr
+    assert "apt-get install python3-venv" in outcome.stderr
