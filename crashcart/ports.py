@@ -11,7 +11,7 @@ import msgspec
 from crashcart.model.design import Design
 from crashcart.model.fault import Step
 from crashcart.model.plan import Effect, PlannedFault
-from crashcart.model.recording import SeriesSample
+from crashcart.model.recording import ProbeSample, SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import Topology
 
@@ -36,6 +36,12 @@ class Stack(Protocol):
 
     def file(self, instance: str, name: str) -> Path:
         """A file in the instance's data folder (its ledger); it may not exist."""
+
+    def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
+        """Start a part of the harness such as `load`, in a process group of its own, counted and ended with the rest."""
+
+    def end_part(self, name: str) -> None:
+        """SIGTERM, then SIGKILL. Idempotent."""
 
     def database_address(self, service: str) -> str:
         """postgresql:// address of the server itself, beside the proxy."""
@@ -130,16 +136,6 @@ class MetricsReader(Protocol):
         """(job/instance, from, to) wall seconds in which no successful scrape was made for longer than `longest_s`."""
 
 
-class PartsStack(Stack, Protocol):
-    """A stack that also runs parts of the harness, counted and ended with the rest."""
-
-    def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
-        """Start a part such as `load`, in a process group of its own."""
-
-    def end_part(self, name: str) -> None:
-        """SIGTERM, then SIGKILL. Idempotent."""
-
-
 class LoadControl(Protocol):
     """The load process, from outside."""
 
@@ -201,6 +197,35 @@ class Probes(Protocol):
 
     def stop(self) -> None:
         """End; all samples are written when this returns."""
+
+
+class RunRecorder(Protocol):
+    """Writes the recording's files; JSONL, each line whole. Thread-safe."""
+
+    def event(self, name: str, t: float, **data: object) -> None:
+        """One line of `events.jsonl`."""
+
+    def probe(self, sample: ProbeSample) -> None:
+        """One line of `evidence.jsonl`."""
+
+    def series(self, samples: Sequence[SeriesSample]) -> None:
+        """Raw samples."""
+
+
+class HarnessState(Protocol):
+    """The harness's own metrics, scraped with the rest: which phase it is, which faults are active."""
+
+    address: str
+    """host:port."""
+
+    def phase(self, name: str) -> None:
+        """Entered."""
+
+    def fault(self, planned: PlannedFault, active: bool) -> None:
+        """Injected or undone."""
+
+    def close(self) -> None:
+        """Stop listening."""
 
 
 class View(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crashcart.loading.decode import decode
+from crashcart.loading.overrides import overridden
 from crashcart.loading.yamltree import Path_, Tree, read_tree
 from crashcart.model.errors import BadFile
 from crashcart.model.experiment import Experiment
@@ -37,9 +39,9 @@ def check_head(tree: Tree, kind: str, api_version: str = API_VERSION) -> None:
             raise tree.error((key,), shown, f"write {key}: {wanted}")
 
 
-def read_experiment(path: Path, shown_as: str) -> ExperimentFile:
-    """One experiment from its file."""
-    return experiment_from_tree(read_tree(path, shown_as))
+def read_experiment(path: Path, shown_as: str, overrides: Sequence[str] = ()) -> ExperimentFile:
+    """One experiment from its file, with `path.to.key=value` overrides laid over it."""
+    return experiment_from_tree(overridden(read_tree(path, shown_as), overrides))
 
 
 def experiment_from_tree(tree: Tree) -> ExperimentFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,8 +39,8 @@ class Project:
         """All experiment files, by name."""
         return tuple(sorted((self.root / "experiments").rglob("*.yaml")))
 
-    def experiment(self, name_or_path: str) -> ExperimentFile:
-        """By path, or by the file's name without `.yaml`."""
+    def experiment(self, name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentFile:
+        """By path, or by the file's name without `.yaml`, with `path.to.key=value` overrides."""
         path = Path(name_or_path)
         if not path.is_file():
             matches = [known for known in self.experiment_paths() if known.stem == name_or_path]
@@ -48,7 +49,7 @@ class Project:
                 remedy = did_you_mean(path.stem, known, "experiments")
                 raise UsageError(f"there is no experiment {name_or_path!r}", remedy=remedy)
             path = matches[0]
-        return read_experiment(path, self.shown(path))
+        return read_experiment(path, self.shown(path), overrides)
 
     def design_names(self) -> tuple[str, ...]:
         """Names of all designs."""

@@ -1,0 +1,67 @@
+"""Client of the load process's control port (see `crashcart/loadkit`)."""
+
+from __future__ import annotations
+
+import http.client
+import time
+
+import msgspec
+
+from crashcart.model.errors import BootError, ControlPlaneError
+from crashcart.ports import LoadStatus
+
+TIMEOUT_S = 2.0
+
+
+class LoadClient:
+    """Implements `ports.LoadControl` over HTTP."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def __repr__(self) -> str:
+        return f"LoadClient({self.address})"
+
+    def wait_ready(self, within_s: float) -> None:
+        """Poll /readyz. BootError says what the load answered last."""
+        deadline = time.monotonic() + within_s
+        said = "it did not listen"
+        while time.monotonic() < deadline:
+            try:
+                self._call("GET", "/readyz")
+            except ControlPlaneError as error:
+                said = str(error)
+                time.sleep(0.05)
+            else:
+                return
+        raise BootError("load", f"the load was not ready within {within_s:g} s: {said}", remedy="see logs/load.log")
+
+    def start(self, t0_mono_s: float) -> None:
+        """The first arrival is due at t0."""
+        self._call("POST", "/start", {"t0_monotonic": t0_mono_s})
+
+    def status(self) -> LoadStatus:
+        """What it says of itself."""
+        return msgspec.json.decode(self._call("GET", "/status"), type=LoadStatus)
+
+    def stop(self) -> None:
+        """No more arrivals."""
+        self._call("POST", "/stop")
+
+    def _call(self, method: str, path: str, body: object = None) -> bytes:
+        host, port = self.address.rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT_S)
+        try:
+            connection.request(method, path, msgspec.json.encode(body) if body is not None else None)
+            response = connection.getresponse()
+            text = response.read(1 << 20)
+        except (OSError, http.client.HTTPException) as error:
+            raise ControlPlaneError(
+                f"no answer to {method} {path}: {error}", where=f"load at {self.address}"
+            ) from error
+        finally:
+            connection.close()
+        if response.status >= 300:
+            said = text[:200].decode(errors="replace")
+            raise ControlPlaneError(f"{method} {path}: {response.status} {said}", where=f"load at {self.address}")
+        return text
