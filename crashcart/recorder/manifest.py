@@ -1,0 +1,121 @@
+"""The manifest: what belongs to a recording, with counts and hashes. Written last: without it the rest is cut short."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.recording import FILES, RECORDING_FORMAT, FileEntry, Manifest
+
+Ended = Literal["completed", "gate-closed", "guardrail", "interrupted", "broken"]
+
+_MADE_LATER = {"manifest.json", "verdict.json", "report.html", "report.md", "junit.xml"}
+_LOGS = "logs/"
+
+
+def list_files(directory: Path, rows: Mapping[str, int]) -> tuple[FileEntry, ...]:
+    """Every file that was recorded, sorted by path. `rows` where they are known."""
+    return tuple(_entry(directory, path, rows.get(path)) for path in sorted(_recorded(directory)))
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """All or nothing, and on disk."""
+    path, unfinished = directory / FILES["manifest"], directory / ".manifest.json"
+    with unfinished.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """None where there is none. UsageError where it is of a newer crashcart, BadFile where it is no manifest."""
+    path = directory / FILES["manifest"]
+    if not path.exists():
+        return None
+    try:
+        head = msgspec.json.decode(path.read_bytes(), type=_Head)
+        _check_format(path, head.format)
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BadFile(f"this is no manifest: {error}", file=path, line=None) from error
+
+
+def verify(directory: Path) -> Manifest:
+    """Make sure that a recording is whole: every file there, of the size and content that were recorded.
+
+    Raises BadFile for one that is cut short or was altered, UsageError for one of a newer crashcart.
+    Logs may be thrown away.
+    """
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise BadFile(
+            "the recording was cut short: it has no manifest.json",
+            file=directory,
+            line=None,
+            remedy="the run did not come to its end; run it again",
+        )
+    for entry in manifest.files:
+        _check(directory, entry)
+    return manifest
+
+
+class _Head(msgspec.Struct, frozen=True):
+    format: str = ""
+
+
+def _check_format(path: Path, found: str) -> None:
+    if found == RECORDING_FORMAT:
+        return
+    known = re.fullmatch(r"crashcart/recording/v(\d+)", found)
+    if known:
+        raise UsageError(
+            f"the recording's format is {found}, this crashcart reads {RECORDING_FORMAT}",
+            where=str(path),
+            remedy="use the crashcart that recorded it, or a newer one",
+        )
+    raise BadFile(f"format: {found!r} is not a recording's", file=path, line=None)
+
+
+def _check(directory: Path, entry: FileEntry) -> None:
+    path = directory / entry.path
+    if not path.is_file():
+        if entry.path.startswith(_LOGS):
+            return
+        raise BadFile("a file of the recording is missing", file=path, line=None)
+    if path.stat().st_size != entry.bytes or _sha256(path) != entry.sha256:
+        raise BadFile(
+            "a file of the recording is not what was recorded (its size or hash differs)",
+            file=path,
+            line=None,
+            remedy="judge an unaltered copy of the recording",
+        )
+
+
+def _recorded(directory: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            relative = (Path(folder) / name).relative_to(directory).as_posix()
+            if relative not in _MADE_LATER and not name.startswith("."):
+                yield relative
+
+
+def _entry(directory: Path, relative: str, rows: int | None) -> FileEntry:
+    path = directory / relative
+    if rows is None and relative.endswith(".jsonl"):
+        with path.open("rb") as lines:
+            rows = sum(1 for _ in lines)
+    return FileEntry(relative, path.stat().st_size, _sha256(path), rows)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,115 @@
+"""Writing while a run goes on: one JSON object a line, each with the kernel before the call returns."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from crashcart.model.recording import FILES, Event, FileEntry, Machine, Manifest, ProbeSample, SeriesSample
+from crashcart.recorder.converting import convert
+from crashcart.recorder.manifest import Ended, list_files, write_manifest
+
+_MANY = 4096
+"""Samples written at once."""
+
+
+class Recorder:
+    """The files of one run. Thread-safe."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` exists. OSError where it cannot be written to."""
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._files: dict[str, int] = {}
+        self._encoder = msgspec.json.Encoder(enc_hook=str)
+        # An empty events file says that a run began here, also where nothing came of it.
+        self._append("events.jsonl", b"")
+
+    def event(self, name: str, t: float, **data: object) -> None:
+        """One line of `events.jsonl`; `t` in seconds from t0. The wall clock is noted beside it, for people."""
+        wall = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._append(FILES["events"], self._line(Event(round(t, 4), wall, name, data)))
+
+    def probe(self, sample: ProbeSample) -> None:
+        """One line of `evidence.jsonl`."""
+        self._append("evidence.jsonl", self._line(sample))
+
+    def series(self, samples: Sequence[SeriesSample]) -> None:
+        """Raw samples. Of a run of equal values the first and the last are kept: no step of a counter is lost."""
+        lines = [self._line(sample) for sample in _thinned(samples)]
+        for start in range(0, len(lines), _MANY):
+            self._append("series.jsonl", b"".join(lines[start : start + _MANY]))
+
+    def finish(
+        self,
+        *,
+        run_id: str,
+        experiment: str,
+        started_wall: str,
+        finished_wall: str,
+        ended: Ended,
+        crashcart_version: str,
+        commit: str,
+        machine: Machine,
+    ) -> Manifest:
+        """Turn JSONL into Parquet and write the manifest, last. Nothing may be recorded afterwards."""
+        self.close()
+        rows = convert(self._directory)
+        files: tuple[FileEntry, ...] = list_files(self._directory, rows)
+        manifest = Manifest(
+            format="crashcart/recording/v1",
+            run_id=run_id,
+            experiment=experiment,
+            started_wall=started_wall,
+            finished_wall=finished_wall,
+            ended=ended,
+            crashcart_version=crashcart_version,
+            commit=commit,
+            machine=machine,
+            files=files,
+        )
+        write_manifest(self._directory, manifest)
+        return manifest
+
+    def close(self) -> None:
+        """Close what is open. Idempotent."""
+        with self._lock:
+            for descriptor in self._files.values():
+                os.close(descriptor)
+            self._files.clear()
+
+    def _line(self, record: object) -> bytes:
+        return self._encoder.encode(record) + b"\n"
+
+    def _append(self, name: str, content: bytes) -> None:
+        with self._lock:
+            if name not in self._files:
+                path = self._directory / name
+                self._files[name] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            view = memoryview(content)
+            while view:
+                view = view[os.write(self._files[name], view) :]
+
+
+def _thinned(samples: Iterable[SeriesSample]) -> Iterator[SeriesSample]:
+    series: dict[tuple[str, str], list[SeriesSample]] = {}
+    for sample in samples:
+        series.setdefault((sample.metric, sample.labels), []).append(sample)
+    for ordered in series.values():
+        ordered.sort(key=lambda sample: sample.t)
+        yield ordered[0]
+        kept = ordered[0]
+        for previous, sample in pairwise(ordered):
+            if sample.value != previous.value:
+                if kept is not previous:
+                    yield previous
+                yield sample
+                kept = sample
+        if kept is not ordered[-1]:
+            yield ordered[-1]
