@@ -38,7 +38,7 @@ class Stack(Protocol):
         """A file in the instance's data folder (its ledger); it may not exist."""
 
     def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
-        """Start a part of the harness such as `load`, in a process group of its own, counted and ended with the rest."""
+        """Start a part of the harness such as `load`, in a process group of its own, counted and ended with all."""
 
     def end_part(self, name: str) -> None:
         """SIGTERM, then SIGKILL. Idempotent."""

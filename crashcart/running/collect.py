@@ -1,0 +1,106 @@
+"""After the last phase: let everything settle, then take down what Prometheus and the books say."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from crashcart.books import read_books, wait_quiesced
+from crashcart.model.errors import ControlPlaneError
+from crashcart.model.slo import Selector
+from crashcart.running.clock import now_mono_s
+from crashcart.running.drive import HARNESS_PARTS, Crew, Ended
+
+SCRAPE_S = 1.0
+"""How often Prometheus looks."""
+LAST_SCRAPE_WITHIN_S = 6.0
+SERVICE_METRICS = ("link_calls_total", "link_retries_total", "http_requests_total", "up")
+"""Recorded beside the SLOs' own: the services' side of the story, and which of them could be scraped."""
+LOAD_METRICS = (
+    "shopper_intended_total",
+    "shopper_events_total",
+    "shopper_failures_total",
+    "shopper_sessions_scheduled_total",
+    "shopper_sessions_started_total",
+)
+
+
+def collect(crew: Crew, out: Path, ended: Ended) -> None:
+    """All the judge needs that is not on disk yet. What can't be had is said in an event, and judged as missing."""
+    settled_at = _wait_settled(crew)
+    if ended != "broken" or not (set(HARNESS_PARTS) & set(crew.stack.dead())):
+        result = wait_quiesced(crew.plan.truth, crew.stack)
+        crew.recorder.event(
+            "quiesced" if result.quiet else "not-quiesced",
+            crew.clock.t(),
+            took_s=round(result.took_s, 3),
+            pending=dict(result.pending),
+        )
+        rows = read_books(crew.plan.truth, crew.stack, out / "truth")
+        crew.recorder.event("books-read", crew.clock.t(), rows=dict(rows.rows), errors=dict(rows.errors))
+    _wait_scraped(crew, settled_at)
+    _take_series(crew)
+
+
+def _event(crew: Crew, name: str, **data: object) -> None:
+    crew.recorder.event(name, crew.clock.t(), **data)
+
+
+def _wait_settled(crew: Crew) -> float:
+    """Until no shopper is inside any more; seconds from t0."""
+    deadline = now_mono_s() + crew.plan.load.patience_s + 5.0
+    while True:
+        try:
+            status = crew.load.status()
+        except ControlPlaneError as error:
+            _event(crew, "load-error", error=str(error))
+            return crew.clock.t()
+        if status.state == "settled" or now_mono_s() > deadline:
+            name = "load-settled" if status.state == "settled" else "load-not-settled"
+            _event(crew, name, in_flight=status.in_flight, scheduled=status.scheduled, started=status.started)
+            return crew.clock.t()
+        time.sleep(0.1)
+
+
+def _wait_scraped(crew: Crew, settled_at: float) -> None:
+    """Until Prometheus has looked at the load once more after it settled."""
+    deadline = now_mono_s() + LAST_SCRAPE_WITHIN_S
+    selector = Selector("shopper_in_flight")
+    while now_mono_s() < deadline:
+        wall_s = time.time()
+        try:
+            samples = crew.slis.reader.raw(
+                selector, start_wall_s=wall_s - 5.0, end_wall_s=wall_s, t0_wall_s=crew.clock.t0_wall_s
+            )
+        except ControlPlaneError as error:
+            _event(crew, "prometheus-error", error=str(error))
+            return
+        if any(sample.t > settled_at for sample in samples):
+            return
+        time.sleep(0.1)
+    _event(crew, "prometheus-error", error="no scrape of the load after it had settled")
+
+
+def _take_series(crew: Crew) -> None:
+    plan, end_wall_s = crew.plan, time.time()
+    start_wall_s = crew.clock.t0_wall_s - 5 * SCRAPE_S
+    own = {s.metric for slo in plan.slos for s in (slo.good, slo.total, slo.settled, slo.excluded) if s}
+    for metric in sorted(own | set(LOAD_METRICS) | set(SERVICE_METRICS)):
+        try:
+            samples = crew.slis.reader.raw(
+                Selector(metric), start_wall_s=start_wall_s, end_wall_s=end_wall_s, t0_wall_s=crew.clock.t0_wall_s
+            )
+        except ControlPlaneError as error:
+            _event(crew, "prometheus-error", error=f"{metric}: {error}")
+            continue
+        crew.recorder.series(samples)
+    try:
+        gaps = crew.slis.reader.scrape_gaps(
+            start_wall_s=crew.clock.t0_wall_s, end_wall_s=end_wall_s, longest_s=3 * SCRAPE_S
+        )
+    except ControlPlaneError as error:
+        _event(crew, "prometheus-error", error=str(error))
+        return
+    for job, from_wall_s, to_wall_s in gaps:
+        from_s, to_s = from_wall_s - crew.clock.t0_wall_s, to_wall_s - crew.clock.t0_wall_s
+        _event(crew, "scrape-gap", job=job, from_s=round(from_s, 2), to_s=round(to_s, 2))

@@ -1,0 +1,60 @@
+"""Ctrl-C once: undo and report. Twice: undo and leave. The same for SIGTERM and for a terminal that goes away."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """Leave what you are doing; what was started is still to be stopped. Not an `Exception`: nothing may swallow it."""
+
+
+class Interrupts:
+    """Counts requests to stop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.how = ""
+        self._raises = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody wants the run to end."""
+        return self.count > 0
+
+    def ask(self, how: str) -> None:
+        """Somebody wants the run to end."""
+        self.count += 1
+        self.how = self.how or how
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Inside, the first request raises at once: for waits that can simply be left."""
+        self._raises = True
+        try:
+            if self.count:
+                raise Interrupted
+            yield
+        finally:
+            self._raises = False
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Signals count here while inside."""
+        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.ask(signal.Signals(number).name)
+        if self._raises or self.count > 1:
+            self._raises = False
+            raise Interrupted

@@ -1,0 +1,61 @@
+"""What a run is given: its adapters, chosen in `crashcart/wiring.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crashcart.model.plan import Plan
+from crashcart.model.recording import Machine, ProbeSample
+from crashcart.model.topology import Topology
+from crashcart.ports import (
+    FaultInjector,
+    HarnessState,
+    LoadControl,
+    MetricsReader,
+    Probes,
+    Runtime,
+    Stack,
+    View,
+    Watchdog,
+)
+
+ProbeSink = Callable[[ProbeSample], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Adapters, and makers of those that need a started stack."""
+
+    runtime: Runtime
+    view: View
+    state: HarnessState
+    """The harness's own metrics; listens already."""
+    start_watchdog: Callable[[str, Path], Watchdog]
+    """(run id, recording folder) → a watchdog that watches from before the boot."""
+    watch: Callable[[Watchdog, Stack], None]
+    """Tell the watchdog what was started."""
+    metrics: Callable[[Topology], MetricsReader]
+    probes: Callable[[Topology, Sequence[str], ProbeSink, float], Probes]
+    """(topology, proxies, sink, t0) → probes that have not begun."""
+    injector: Callable[[Stack, Path, Callable[[str], None]], FaultInjector]
+    """(stack, fault log, called with a part's name when it had to be restarted)."""
+    load_control: Callable[[str], LoadControl]
+    """host:port → client."""
+    free_port: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One run, about to begin."""
+
+    plan: Plan
+    run_id: str
+    project_dir: Path
+    out: Path
+    """The recording's folder; it exists and is empty."""
+    commit: str
+    machine: Machine
+    environment: Mapping[str, str]
+    """What the load process inherits."""

@@ -1,0 +1,200 @@
+"""One run, from an empty folder to a recording. In any case what was started is stopped and what was broken mended."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from crashcart.model.errors import BootError, NotUndone
+from crashcart.model.plan import Plan
+from crashcart.model.recording import FILES
+from crashcart.ports import LoadControl, Stack, Watchdog
+from crashcart.recorder import Recorder
+from crashcart.running.clock import RunClock, now_mono_s, wall_text
+from crashcart.running.collect import collect
+from crashcart.running.drive import Crew, Ended, Timeline
+from crashcart.running.interrupts import Interrupted, Interrupts
+from crashcart.running.parts import Parts, Prepared
+from crashcart.running.sli import Slis
+
+LEAD_S = 0.6
+"""From the signal to start until t0."""
+LOAD_READY_S = 30.0
+
+
+def run(prepared: Prepared, parts: Parts, interrupts: Interrupts) -> Ended:
+    """Run the plan; the recording is complete when this returns. Says how it ended.
+
+    Raises BootError when the shop did not come up, NotUndone when a fault could not be taken back,
+    Interrupted on a second request to stop. Nothing is left running in any of these cases.
+    """
+    return _Run(prepared, parts, interrupts).go()
+
+
+class _Run:
+    def __init__(self, prepared: Prepared, parts: Parts, interrupts: Interrupts) -> None:
+        self.prepared = prepared
+        self.parts = parts
+        self.interrupts = interrupts
+        self.plan: Plan = prepared.plan
+        self.recorder = Recorder(prepared.out)
+        self.started_wall = wall_text()
+        self.clock = RunClock(now_mono_s())
+        self.ended: Ended = "broken"
+        self.not_undone: list[str] = []
+
+    def go(self) -> Ended:
+        plan_json = msgspec.json.format(msgspec.json.encode(self.plan), indent=1)
+        (self.prepared.out / FILES["plan"]).write_bytes(plan_json + b"\n")
+        try:
+            with ExitStack() as leaving, self.interrupts.handled():
+                self._everything(leaving)
+        except Interrupted:
+            self.ended = "interrupted"
+            self.recorder.event("interrupted", self.clock.t(), how=self.interrupts.how)
+        except BootError as error:
+            self.recorder.event("boot-failed", self.clock.t(), error=str(error))
+            raise
+        except Exception:
+            self.recorder.event("error", self.clock.t(), traceback=traceback.format_exc())
+            raise
+        finally:
+            self.recorder.finish(
+                run_id=self.prepared.run_id,
+                experiment=self.plan.name,
+                started_wall=self.started_wall,
+                finished_wall=wall_text(),
+                ended=self.ended,
+                crashcart_version=self.plan.crashcart_version,
+                commit=self.prepared.commit,
+                machine=self.prepared.machine,
+            )
+        if self.not_undone:
+            raise NotUndone("; ".join(self.not_undone), remedy="see the fault log, then `crashcart recover`")
+        return self.ended
+
+    def _everything(self, leaving: ExitStack) -> None:
+        leaving.callback(self.parts.state.close)
+        watchdog = self.parts.start_watchdog(self.prepared.run_id, self.prepared.out)
+        leaving.callback(watchdog.release)
+        heart = _Heart(watchdog)
+        leaving.callback(heart.stop)
+        stack = self._boot(leaving, watchdog)
+        crew = self._crew(leaving, stack, watchdog)
+        with heart.resting():
+            self.ended = Timeline(crew).drive()
+        self.not_undone += crew.injector.undo_all()
+        with self.interrupts.raising():
+            if self.ended != "completed":
+                crew.load.stop()
+            collect(crew, self.prepared.out, self.ended)
+
+    def _boot(self, leaving: ExitStack, watchdog: Watchdog) -> Stack:
+        self.recorder.event("boot-started", self.clock.t())
+        control = f"127.0.0.1:{self.parts.free_port()}"
+        with self.interrupts.raising():
+            stack = self.parts.runtime.start(
+                self.plan.design,
+                run_id=self.prepared.run_id,
+                project_dir=self.prepared.project_dir,
+                log_dir=self.prepared.out / "logs",
+                extra_scrapes={"load": control, "harness": self.parts.state.address},
+                progress=self.parts.view.note,
+            )
+            leaving.callback(self._stop, stack)
+            self.parts.watch(watchdog, stack)
+            self.recorder.event("ready", self.clock.t(), boot_s=round(stack.boot_s, 3))
+            self.parts.view.note(f"the shop is up ({stack.boot_s:.1f} s)")
+            self.control_address = control
+            self._start_load(stack)
+        return stack
+
+    def _start_load(self, stack: Stack) -> None:
+        plan = self.plan
+        door = f"shoppers[0].{plan.design.entry}[0]"
+        settings = {
+            "format": "crashcart/load/v1",
+            "target": f"http://{stack.topology.proxy(door).listen}",
+            "control_address": self.control_address,
+            "out": str(self.prepared.out),
+            "phases": [{"name": p.name, "start_s": p.start_s, "end_s": p.end_s} for p in plan.phases],
+            "profile": plan.profile,
+            "peak_per_s": plan.peak_per_s,
+            "seed": plan.seed,
+            "settings": {},
+        }
+        path = Path(stack.topology.state_dir) / "load.json"
+        path.write_bytes(msgspec.json.encode(settings))
+        stack.spawn_part("load", plan.load.command, {**self.prepared.environment, "CRASHCART_LOAD": str(path)})
+
+    def _stop(self, stack: Stack) -> None:
+        began = now_mono_s()
+        stack.stop()
+        self.recorder.event("stopped", self.clock.t(), took_s=round(now_mono_s() - began, 3))
+
+    def _crew(self, leaving: ExitStack, stack: Stack, watchdog: Watchdog) -> Crew:
+        load: LoadControl = self.parts.load_control(self.control_address)
+        with self.interrupts.raising():
+            load.wait_ready(LOAD_READY_S)
+        t0 = now_mono_s() + LEAD_S
+        self.clock = RunClock(t0)
+        injector = self.parts.injector(stack, self.prepared.out / FILES["faultlog"], self._part_restarted)
+        leaving.callback(lambda: self.not_undone.extend(injector.undo_all()))
+        watched = tuple(dict.fromkeys(name for fault in self.plan.faults for name in fault.watched))
+        probes = self.parts.probes(stack.topology, watched, self.recorder.probe, t0)
+        load.start(t0)
+        self.recorder.event("load-started", self.clock.t(), t0_wall=self.clock.t0_wall_s, t0_mono=t0)
+        probes.start()
+        leaving.callback(probes.stop)
+        return Crew(
+            plan=self.plan,
+            clock=self.clock,
+            recorder=self.recorder,
+            stack=stack,
+            load=load,
+            injector=injector,
+            watchdog=watchdog,
+            slis=Slis(self.plan, self.parts.metrics(stack.topology)),
+            state=self.parts.state,
+            view=self.parts.view,
+            interrupts=self.interrupts,
+        )
+
+    def _part_restarted(self, part: str) -> None:
+        self.recorder.event("restarted", self.clock.t(), part=part)
+
+
+class _Heart:
+    """Beats in a thread of its own while the main one waits for a boot or for books.
+
+    It rests while the timeline runs: there the loop itself beats, so that a loop that hangs is noticed.
+    """
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+        self._stopped = threading.Event()
+        self._resting = False
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(0.25):
+            if not self._resting:
+                self._watchdog.beat()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        self._resting = True
+        try:
+            yield
+        finally:
+            self._resting = False
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=1.0)

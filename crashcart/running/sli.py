@@ -1,0 +1,136 @@
+"""SLIs as they stand during a run: for the gate, the guardrails and those who look on. The judge reads raw samples."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crashcart.model.plan import Plan, PlannedGuardrail
+from crashcart.model.slo import Matcher, Selector, Slo
+from crashcart.ports import MetricsReader
+
+UNREADABLE_S = 3.0
+"""A guardrail that can't be read for so long aborts the run."""
+UNSETTLED_S = 3.0
+"""So many seconds' worth of events may still be under way when the gate is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Good and settled events, and all of them, of one SLO in one phase and cohort."""
+
+    good: float
+    settled: float
+    total: float
+
+    @property
+    def ratio(self) -> float | None:
+        """None without events."""
+        return self.good / self.settled if self.settled else None
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One objective of the baseline, as it stood when the first fault was due."""
+
+    objective: str
+    wanted: float
+    counted: Counted
+    met: bool
+    reason: str
+
+
+class Slis:
+    """Latest counters of every SLO, fetched at once."""
+
+    def __init__(self, plan: Plan, reader: MetricsReader) -> None:
+        self._plan = plan
+        self.reader = reader
+        self._samples: Sequence[tuple[Mapping[str, str], float]] = ()
+        selectors = {s for slo in plan.slos for s in (slo.good, slo.total, slo.settled, slo.excluded) if s}
+        names = "|".join(sorted({selector.metric for selector in selectors}))
+        self._everything = Selector("", (Matcher("__name__", "=~", names),))
+
+    def refresh(self) -> None:
+        """Read them all. ControlPlaneError when Prometheus can't be read."""
+        self._samples = self.reader.latest(self._everything)
+
+    def count(self, slo: Slo, *, phase: str | None, cohort: str = "all") -> Counted:
+        """As of the last refresh; `phase=None` is all of them."""
+        good, total = self._sum(slo.good, slo, phase, cohort), self._sum(slo.total, slo, phase, cohort)
+        settled = self._sum(slo.settled, slo, phase, cohort) if slo.settled else total
+        # Declines and sold-out goods are confirmed by the books only afterwards; until then they speak neither way.
+        excluded = self._sum(slo.excluded, slo, phase, cohort) if slo.excluded else 0.0
+        return Counted(good, settled - excluded, total - excluded)
+
+    def _sum(self, selector: Selector, slo: Slo, phase: str | None, cohort: str) -> float:
+        return sum(
+            value
+            for labels, value in self._samples
+            if labels.get("__name__") == selector.metric
+            and labels.get(slo.cohort_label) == cohort
+            and (phase is None or labels.get(slo.phase_label) == phase)
+            and selector.accepts({key: text for key, text in labels.items() if key != "__name__"})
+        )
+
+
+def judge_gate(plan: Plan, slis: Slis) -> tuple[GateResult, ...]:
+    """Whether the baseline is healthy enough for a fault to mean anything."""
+    results = []
+    for objective in plan.objectives:
+        if objective.phase != "baseline":
+            continue
+        slo = plan.slo(objective.slo)
+        counted = slis.count(slo, phase="baseline", cohort=objective.cohort)
+        reason = _gate_reason(plan, slo, counted, objective.objective, objective.min_events, objective.expected_events)
+        results.append(GateResult(objective.id, objective.objective, counted, not reason, reason))
+    return tuple(results)
+
+
+def _gate_reason(plan: Plan, slo: Slo, counted: Counted, wanted: float, min_events: int, expected: float) -> str:
+    if slo.only_failures and not counted.settled:
+        return ""
+    allowance = UNSETTLED_S * expected / plan.phase("baseline").duration_s
+    if counted.total - counted.settled > allowance + 3 * math.sqrt(allowance):
+        return f"{counted.total - counted.settled:.0f} of {counted.total:.0f} events are still under way"
+    if counted.settled < min_events:
+        return f"only {counted.settled:.0f} events so far, {min_events} are needed"
+    ratio = counted.ratio
+    if ratio is None or ratio < wanted:
+        shown = "nothing" if ratio is None else f"{ratio:.4f}"
+        return f"{shown} of {counted.settled:.0f} events, the objective is {wanted:g}"
+    return ""
+
+
+@dataclass(slots=True)
+class GuardrailWatch:
+    """One guardrail, over its own window."""
+
+    rule: PlannedGuardrail
+    slo: Slo
+    _seen: deque[tuple[float, Counted]] = field(default_factory=deque)
+    _readable_at: float | None = None
+
+    def tripped(self, t: float, slis: Slis | None) -> str:
+        """Why the run must be aborted; empty while all is well. `slis` is None when Prometheus could not be read."""
+        if self._readable_at is None:
+            self._readable_at = t
+        if slis is not None:
+            self._seen.append((t, slis.count(self.slo, phase=None)))
+        while len(self._seen) > 1 and self._seen[1][0] <= t - self.rule.duration_s:
+            self._seen.popleft()
+        if slis is not None and len(self._seen) > 1:
+            good = self._seen[-1][1].good - self._seen[0][1].good
+            settled = self._seen[-1][1].settled - self._seen[0][1].settled
+            if settled > 0 or t - self._seen[0][0] < self.rule.duration_s:
+                self._readable_at = t
+            if settled > 0:
+                full = t - self._seen[0][0] >= self.rule.duration_s * 0.9
+                if full and good / settled < self.rule.below:
+                    span = f"over the last {self.rule.duration_s:g} s"
+                    return f"{self.slo.name} is {good / settled:.3f} {span}, under the guardrail of {self.rule.below:g}"
+        if t - self._readable_at > UNREADABLE_S:
+            return f"the guardrail on {self.slo.name} could not be read for {t - self._readable_at:.0f} s"
+        return ""
