@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from crashcart.tools import postgres, prometheus, toxiproxy, valkey
+from crashcart.tools.account import entrance_closed_to, server_account
 from crashcart.tools.cache import cache_dir, move_in, workshop
 from crashcart.tools.toolbox import Tool, Toolbox
 
@@ -27,7 +28,9 @@ def read_stamp() -> Toolbox | None:
         tools = {name: _tool(record) for name, record in stamp["tools"].items()}
         if any(_fingerprint(tool) != stamp["fingerprints"][name] for name, tool in tools.items()):
             return None
-        return Toolbox(**tools)
+        toolbox = Toolbox(**tools)
+        # a home that was closed since hides the server from the account that root runs it as
+        return toolbox if entrance_closed_to(server_account(), toolbox.postgres.path) is None else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no stamp, an older one, or one that somebody edited: look again
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.model.errors import MissingTool, UsageError
-from crashcart.tools import Toolbox, find_tools, setup
+from crashcart.tools import ServerAccount, Toolbox, find_tools, setup
 from crashcart.tools.stamp import read_stamp
 from tests.unit.tools.fake_programs import GO, VERSIONS, write_postgres, write_program
 
@@ -69,6 +69,17 @@ def test_another_path_is_looked_at_again(machine: Path, tmp_path: Path, monkeypa
     write_program(other / "toxiproxy-server", "echo toxiproxy-server version 2.13.0")
     monkeypatch.setenv("PATH", f"{other}:{machine}")
     assert find_tools().toxiproxy.version == "2.13.0"
+
+
+def test_a_postgres_that_its_account_can_no_longer_reach_is_looked_at_again(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup(lambda _: None)
+    assert read_stamp() is not None
+    stranger = ServerAccount(uid=54321, gid=54321, name="stranger")
+    monkeypatch.setattr("crashcart.tools.stamp.server_account", lambda: stranger)
+    machine.chmod(0o700)
+    assert read_stamp() is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 1}'])
