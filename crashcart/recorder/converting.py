@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashcart.recorder.reading import TABLES, Table, from_jsonl, quoted
+from crashcart.recorder.reading import TABLES, Table, cut_torn_line, from_jsonl, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,7 +26,7 @@ def convert(directory: Path) -> dict[str, int]:
             jsonl = directory / f"{table}.jsonl"
             if not jsonl.exists():
                 continue
-            _cut_torn_line(jsonl)
+            cut_torn_line(jsonl)
             try:
                 rows[f"{table}.parquet"] = _convert_one(database, directory, table)
             except duckdb.Error:
@@ -53,16 +52,3 @@ def _convert_one(database: DuckDBPyConnection, directory: Path, table: Table) ->
 def _rows(database: DuckDBPyConnection, parquet: Path) -> int:
     counted = database.execute("SELECT count(*) FROM read_parquet(?)", [str(parquet)]).fetchone()
     return int(counted[0]) if counted else 0
-
-
-def _cut_torn_line(path: Path) -> None:
-    """A process that was killed while it wrote leaves half a line, of which nothing was done yet."""
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
-            return
-        tail = min(size, 1 << 20)
-        file.seek(size - tail)
-        content = file.read(tail)
-        if not content.endswith(b"\n"):
-            file.truncate(size - tail + content.rfind(b"\n") + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -126,3 +127,16 @@ def unreadable_lines(directory: Path, table: Table) -> int:
             except msgspec.DecodeError:
                 bad += 1
     return bad
+
+
+def cut_torn_line(path: Path) -> None:
+    """A process that was killed while it wrote leaves half a line, of which nothing was done yet."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            return
+        tail = min(size, 1 << 20)
+        file.seek(size - tail)
+        content = file.read(tail)
+        if not content.endswith(b"\n"):
+            file.truncate(size - tail + content.rfind(b"\n") + 1)

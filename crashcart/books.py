@@ -1,0 +1,226 @@
+"""The books, read once nothing is in flight: straight from the database servers, and from the outsiders' own ledgers.
+
+What cannot be read is said, and leaves no table behind: the invariants that need it then prove nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import asyncpg
+
+from crashcart.model.topology import Topology
+from crashcart.model.truth import Source, Truth
+from crashcart.recorder.reading import cut_torn_line, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+CONNECT_S = 5.0
+ASK_S = 5.0
+"""Longest that one question whether anything is in flight may take."""
+READ_S = 60.0
+"""Longest that one table may take to read."""
+POLL_S = 0.15
+_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Shelf(Protocol):
+    """Where the books stand: what is asked of a `Stack`."""
+
+    @property
+    def topology(self) -> Topology:
+        """Which instances there are."""
+
+    def file(self, instance: str, name: str) -> Path:
+        """A file in the instance's data folder; it may not exist."""
+
+    def database_address(self, service: str) -> str:
+        """postgresql:// address of the server itself, beside the proxy."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuiesceResult:
+    """Whether everything came to rest. `pending`: question → what its last answer was, None where there was none."""
+
+    quiet: bool
+    took_s: float
+    pending: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class BooksResult:
+    """`rows`: source → rows in `truth/<source>.parquet`. `errors`: source → why there is no such file."""
+
+    rows: Mapping[str, int]
+    errors: Mapping[str, str]
+
+
+def wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:
+    """Wait until every question of `truth.quiesce` is answered with 0, twice in a row; at most `within_s`."""
+    return asyncio.run(_wait_quiesced(truth, stack))
+
+
+def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
+    """Read every source into `out/<source>.parquet`, one snapshot a server. What could not be read has no file."""
+    import duckdb
+
+    out.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, int] = {}
+    errors = asyncio.run(_copy_databases(truth, stack, out))
+    with duckdb.connect() as database:
+        for name, source in truth.sources.items():
+            if name in errors:
+                continue
+            try:
+                relation = _ledger(name, source, stack, out) if source.ledger else _table(name, source, out)
+                rows[name] = _to_parquet(database, relation, out / f"{name}.parquet")
+            except (OSError, ValueError, duckdb.Error) as error:
+                errors[name] = _one_line(error)
+    for left in out.glob(".*"):
+        left.unlink()
+    return BooksResult(dict(sorted(rows.items())), dict(sorted(errors.items())))
+
+
+async def _wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:
+    began = time.monotonic()
+    asking = {name: _Asking(source, stack) for name, source in truth.quiesce.zero.items()}
+    quiet_before = False
+    try:
+        while True:
+            answers = await asyncio.gather(*(one.ask() for one in asking.values()))
+            pending = dict(zip(asking, answers, strict=True))
+            quiet = all(answer == 0 for answer in answers)
+            took_s = time.monotonic() - began
+            # Servers are asked one beside the other: something may have moved from one that was asked late to one
+            # that was asked early. Two looks see it.
+            if (quiet and (quiet_before or not asking)) or took_s >= truth.quiesce.within_s:
+                return QuiesceResult(quiet, took_s, pending)
+            quiet_before = quiet
+            await asyncio.sleep(POLL_S)
+    finally:
+        await asyncio.gather(*(one.close() for one in asking.values()))
+
+
+class _Asking:
+    """One question, on a connection of its own that is made anew when it breaks."""
+
+    def __init__(self, source: Source, stack: Shelf) -> None:
+        self._source = source
+        self._address = stack.database_address(source.database)
+        self._connection: asyncpg.Connection | None = None
+
+    async def ask(self) -> int | None:
+        """The count; None where there is no answer in time."""
+        try:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self._address, timeout=CONNECT_S)
+            answer = await self._connection.fetchval(self._source.sql, timeout=ASK_S)
+        except _TROUBLE:
+            await self.close()
+            return None
+        return answer if isinstance(answer, int) else None
+
+    async def close(self) -> None:
+        """Idempotent; does not wait for a server that hangs."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+async def _copy_databases(truth: Truth, stack: Shelf, out: Path) -> dict[str, str]:
+    by_database: dict[str, dict[str, Source]] = {}
+    for name, source in truth.sources.items():
+        if source.database:
+            by_database.setdefault(source.database, {})[name] = source
+    found = await asyncio.gather(*(_copy_one(stack, name, group, out) for name, group in by_database.items()))
+    return {name: error for errors in found for name, error in errors.items()}
+
+
+async def _copy_one(stack: Shelf, database: str, sources: Mapping[str, Source], out: Path) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    try:
+        async with _snapshot(stack.database_address(database)) as connection:
+            for name, source in sources.items():
+                errors.update(await _copy_source(connection, name, source, out))
+    except (*_TROUBLE, KeyError) as error:
+        text = f"{database} could not be read: {_one_line(error)}"
+        return {**dict.fromkeys(sources, text), **errors}
+    return errors
+
+
+async def _copy_source(connection: asyncpg.Connection, name: str, source: Source, out: Path) -> dict[str, str]:
+    """An error in one table's query leaves the others readable: each has a savepoint of its own."""
+    try:
+        async with connection.transaction():
+            await connection.copy_from_query(
+                source.sql.strip().rstrip(";"), output=out / f".{name}.csv", format="csv", header=True, timeout=READ_S
+            )
+    except asyncpg.PostgresError as error:
+        return {name: f"{source.database}: {_one_line(error)}"}
+    return {}
+
+
+@asynccontextmanager
+async def _snapshot(address: str) -> AsyncIterator[asyncpg.Connection]:
+    settings = {"statement_timeout": str(int(READ_S * 1000)), "timezone": "UTC"}
+    connection = await asyncpg.connect(address, timeout=CONNECT_S, server_settings=settings)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            yield connection
+    finally:
+        connection.terminate()
+
+
+def _table(name: str, source: Source, out: Path) -> str:
+    path = out / f".{name}.csv"
+    with path.open(encoding="utf-8") as file:
+        header = tuple(file.readline().rstrip("\n").split(","))
+    if source.columns and header != tuple(source.columns):
+        raise ValueError(f"the query gives {', '.join(header)}; declared are {', '.join(source.columns)}")
+    columns = _columns(source.columns or dict.fromkeys(header, "VARCHAR"))
+    # An empty field is NULL and a quoted empty one is the empty string, as Postgres writes them.
+    options = "header=true, auto_detect=false, nullstr='', allow_quoted_nulls=false, quote='\"', escape='\"'"
+    return f"read_csv({quoted(path)}, columns={columns}, {options})"
+
+
+def _ledger(name: str, source: Source, stack: Shelf, out: Path) -> str:
+    instances = sorted(one.name for one in stack.topology.instances if one.service == source.ledger)
+    if not instances:
+        raise ValueError(f"there is no service {source.ledger}")
+    copies = []
+    for index, instance in enumerate(instances):
+        original = stack.file(instance, "ledger.jsonl")
+        if not original.exists():
+            raise ValueError(f"{instance} kept no ledger.jsonl")
+        copy = out / f".{name}-{index}.jsonl"
+        shutil.copyfile(original, copy)
+        cut_torn_line(copy)
+        copies.append(quoted(copy))
+    columns = _columns(source.columns or {"line": "JSON"})
+    return f"read_json([{', '.join(copies)}], format='newline_delimited', columns={columns})"
+
+
+def _columns(columns: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items()) + "}"
+
+
+def _to_parquet(database: DuckDBPyConnection, relation: str, path: Path) -> int:
+    unfinished = path.with_name(f".{path.name}")
+    copy = f"COPY (FROM {relation}) TO {quoted(unfinished)} (FORMAT parquet, COMPRESSION zstd)"
+    database.execute(copy)
+    unfinished.replace(path)
+    counted = database.execute("SELECT count(*) FROM read_parquet(?)", [str(path)]).fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def _one_line(error: BaseException) -> str:
+    lines: Iterable[str] = str(error).splitlines() or [type(error).__name__]
+    return next(iter(lines)) or type(error).__name__

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import duckdb
+import pytest
+
+from crashcart.books import read_books, wait_quiesced
+from crashcart.model.topology import Instance, Topology
+from crashcart.model.truth import Quiesce, Source, Truth
+
+_names = itertools.count()
+
+
+class FakeStack:
+    """A stack of which only the books are asked for."""
+
+    def __init__(self, addresses: dict[str, str], ledgers: dict[str, Path]) -> None:
+        self._addresses, self._ledgers = addresses, ledgers
+        instances = tuple(
+            Instance(
+                name=name, service=name.split("[")[0], kind="process", address="", process=None, log="", data_dir=""
+            )
+            for name in ledgers
+        )
+        self.topology = Topology("run", "", "", instances, (), "", "")
+
+    def database_address(self, service: str) -> str:
+        return self._addresses[service]
+
+    def file(self, instance: str, name: str) -> Path:
+        assert name == "ledger.jsonl"
+        return self._ledgers[instance]
+
+
+@pytest.fixture
+def database(postgres: str) -> Callable[[str], str]:
+    def make(sql: str) -> str:
+        name = f"books_{next(_names)}"
+        _execute(f"{postgres}/postgres", f"CREATE DATABASE {name}")
+        _execute(f"{postgres}/{name}", sql)
+        return f"{postgres}/{name}"
+
+    return make
+
+
+def _execute(address: str, sql: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(address)
+        await connection.execute(sql)
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def _truth(sources: dict[str, Source], zero: dict[str, Source] | None = None, within_s: float = 5.0) -> Truth:
+    return Truth(sources=sources, quiesce=Quiesce(within_s, zero or {}), invariants=())
+
+
+def _rows(path: Path) -> list[tuple[Any, ...]]:
+    return duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+
+
+ORDERS = Source(database="orders-db", sql="SELECT id, note, cents FROM orders ORDER BY id")
+ORDERS_COLUMNS = {"id": "VARCHAR", "note": "VARCHAR", "cents": "BIGINT"}
+
+
+def test_a_table_arrives_with_its_nulls_empty_strings_quotes_and_line_breaks(
+    database: Callable[[str], str], tmp_path: Path
+) -> None:
+    address = database(
+        "CREATE TABLE orders (id text, note text, cents int);"
+        """INSERT INTO orders VALUES ('a', NULL, 1), ('b', '', NULL), ('c', E'"x", ü\n2', 9)"""
+    )
+    source = Source(ORDERS.database, ORDERS.sql, "", ORDERS_COLUMNS)
+    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path / "truth")
+    assert result.rows == {"orders": 3}
+    assert result.errors == {}
+    assert _rows(tmp_path / "truth/orders.parquet") == [("a", None, 1), ("b", "", None), ("c", '"x", ü\n2', 9)]
+    assert [path.name for path in (tmp_path / "truth").iterdir()] == ["orders.parquet"]
+
+
+def test_an_empty_table_is_a_table_with_its_declared_columns(database: Callable[[str], str], tmp_path: Path) -> None:
+    address = database("CREATE TABLE orders (id text, note text, cents int)")
+    source = Source(ORDERS.database, ORDERS.sql, "", ORDERS_COLUMNS)
+    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path)
+    assert result.rows == {"orders": 0}
+    described = duckdb.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(tmp_path / "orders.parquet")]).fetchall()
+    assert [(row[0], row[1]) for row in described] == list(ORDERS_COLUMNS.items())
+
+
+def test_a_query_that_fails_leaves_no_table_and_the_others_readable(
+    database: Callable[[str], str], tmp_path: Path
+) -> None:
+    address = database("CREATE TABLE orders (id text, note text, cents int)")
+    sources = {
+        "broken": Source("orders-db", "SELECT nothing FROM orders", "", {"nothing": "VARCHAR"}),
+        "orders": Source(ORDERS.database, ORDERS.sql, "", ORDERS_COLUMNS),
+    }
+    result = read_books(_truth(sources), FakeStack({"orders-db": address}, {}), tmp_path)
+    assert result.rows == {"orders": 0}
+    assert 'column "nothing" does not exist' in result.errors["broken"]
+    assert not (tmp_path / "broken.parquet").exists()
+
+
+def test_columns_that_are_not_the_declared_ones_are_an_error(database: Callable[[str], str], tmp_path: Path) -> None:
+    address = database("CREATE TABLE orders (id text, note text, cents int)")
+    source = Source(ORDERS.database, ORDERS.sql, "", {"id": "VARCHAR", "cents": "BIGINT"})
+    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path)
+    assert result.errors == {"orders": "the query gives id, note, cents; declared are id, cents"}
+
+
+def test_a_database_that_is_down_is_an_error_of_each_of_its_tables(tmp_path: Path, free_port: int) -> None:
+    address = f"postgresql://shop@127.0.0.1:{free_port}/shop"
+    result = read_books(_truth({"orders": ORDERS}), FakeStack({"orders-db": address}, {}), tmp_path)
+    assert result.rows == {}
+    assert result.errors["orders"].startswith("orders-db could not be read: ")
+
+
+def test_ledgers_of_all_replicas_are_one_table_without_the_line_that_was_cut(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    one.write_text(json.dumps({"key": "a", "cents": 1}) + "\n" + '{"key": "b", "ce')
+    other.write_text(json.dumps({"key": "c"}) + "\n")
+    source = Source(ledger="psp", columns={"key": "VARCHAR", "cents": "BIGINT"})
+    stack = FakeStack({}, {"psp[0]": one, "psp[1]": other})
+    result = read_books(_truth({"psp": source}), stack, tmp_path / "truth")
+    assert result.rows == {"psp": 2}
+    assert sorted(_rows(tmp_path / "truth/psp.parquet")) == [("a", 1), ("c", None)]
+    assert one.read_text().endswith('"ce')
+
+
+def test_a_ledger_that_was_never_kept_is_no_table(tmp_path: Path) -> None:
+    source = Source(ledger="psp", columns={"key": "VARCHAR"})
+    result = read_books(_truth({"psp": source}), FakeStack({}, {"psp[0]": tmp_path / "none.jsonl"}), tmp_path / "truth")
+    assert result.errors == {"psp": "psp[0] kept no ledger.jsonl"}
+
+
+def test_an_empty_ledger_is_an_empty_table(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.touch()
+    source = Source(ledger="psp", columns={"key": "VARCHAR", "t": "TIMESTAMPTZ"})
+    result = read_books(_truth({"psp": source}), FakeStack({}, {"psp[0]": ledger}), tmp_path / "truth")
+    assert result.rows == {"psp": 0}
+
+
+def test_it_is_quiet_when_every_question_is_answered_with_nothing(database: Callable[[str], str]) -> None:
+    address = database("CREATE TABLE orders (state text); INSERT INTO orders VALUES ('accepted')")
+    zero = {"open": Source("orders-db", "SELECT count(*) FROM orders WHERE state = 'open'")}
+    result = wait_quiesced(_truth({}, zero), FakeStack({"orders-db": address}, {}))
+    assert result.quiet
+    assert result.pending == {"open": 0}
+
+
+def test_it_is_not_quiet_while_something_is_left_and_the_wait_is_bounded(database: Callable[[str], str]) -> None:
+    address = database("CREATE TABLE orders (state text); INSERT INTO orders VALUES ('open'), ('open')")
+    zero = {"open": Source("orders-db", "SELECT count(*) FROM orders WHERE state = 'open'")}
+    result = wait_quiesced(_truth({}, zero, within_s=0.4), FakeStack({"orders-db": address}, {}))
+    assert not result.quiet
+    assert result.pending == {"open": 2}
+    assert result.took_s < 5
+
+
+def test_a_server_that_does_not_answer_is_never_quiet(free_port: int) -> None:
+    address = f"postgresql://shop@127.0.0.1:{free_port}/shop"
+    zero = {"open": Source("orders-db", "SELECT 0")}
+    result = wait_quiesced(_truth({}, zero, within_s=0.3), FakeStack({"orders-db": address}, {}))
+    assert not result.quiet
+    assert result.pending == {"open": None}
