@@ -18,6 +18,7 @@ Path_ = tuple[str | int, ...]
 
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 40
+_TAGS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -111,6 +112,8 @@ class _Builder:
         self._scalars = yaml.SafeLoader("")
 
     def build(self, node: yaml.Node, path: Path_) -> object:
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
+            raise BadFile(f"the tag {node.tag} is not read here", file=self._file, line=node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

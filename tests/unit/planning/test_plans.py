@@ -1,0 +1,106 @@
+"""What can't work is refused in the plan, with its line in the experiment, before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crashcart.faults import registry
+from crashcart.loading import open_project
+from crashcart.loading.experiments import experiment_from_tree
+from crashcart.loading.yamltree import parse_tree
+from crashcart.model.errors import BadFile
+from crashcart.model.plan import Plan
+from crashcart.planning import Request, plan
+
+ROOT = Path(__file__).parents[3]
+DEMO = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
+
+
+def _plan(text: str, *, cannot: frozenset[str] = frozenset()) -> Plan:
+    file = experiment_from_tree(parse_tree(text, "experiments/demo.yaml"))
+    return plan(Request(file, open_project(ROOT), "local", lambda kind: kind not in cannot, registry()))
+
+
+def test_the_demo_is_planned_to_the_second() -> None:
+    made = _plan(DEMO)
+    assert [(phase.name, phase.start_s, phase.end_s) for phase in made.phases] == [
+        ("warmup", 0, 10),
+        ("baseline", 10, 30),
+        ("fault", 30, 50),
+        ("recovery", 50, 80),
+    ]
+    assert made.phase("baseline").expected_intents == pytest.approx(800)
+    fault = made.faults[0]
+    assert (fault.start_s, fault.end_s) == (30, 50)
+    assert fault.targets == ("payments[0].psp-a[0]",)
+    assert fault.links == ("payments.psp-a",)
+    assert made.recovery is not None
+    assert made.recovery.from_s == 50
+
+
+def test_every_declared_cohort_gates_with_an_objective_of_its_own() -> None:
+    made = _plan(DEMO)
+    cohorts = {o.cohort for o in made.objectives if o.slo == "purchase-success" and o.phase == "baseline"}
+    declared = {f"{name}:{value}" for name, shares in made.load.cohorts.items() for value in shares}
+    assert cohorts == {"all", *declared}
+
+
+def test_a_looser_objective_brings_the_cohorts_down_with_it() -> None:
+    made = _plan(DEMO)
+    during = [o for o in made.objectives if o.slo == "purchase-success" and o.phase == "fault"]
+    assert during
+    assert all(o.objective <= 0.90 for o in during)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "says"),
+    [
+        ("design: reference", "design: refrence", 10, 'did you mean "reference"?'),
+        ("profile: steady", "profile: stedy", 11, 'did you mean "steady"?'),
+        ("peak_per_s: 40", "peak_per_s: 0", 11, "is not in (0,"),
+        ("link: payments.psp-a", "link: payments.psp-c", 14, "has no link payments.psp-c"),
+        ("link: payments.psp-a", "lnk: payments.psp-a", 14, "unknown key"),
+        ("toxiproxy/down", "toxiproxy/dwon", 14, 'did you mean "toxiproxy/down"?'),
+        ("    for: 20s\n", "    for: 21s\n", 16, "ends 21s into a fault phase of 20s"),
+        ("    for: 20s\n", "    for: 1s\n", 16, "at least 2s"),
+        ("- {slo: browse-latency}", "- {slo: browse-latncy}", 22, 'did you mean "browse-latency"?'),
+        ("baseline: 20s", "baseline: 2s", 19, "the phase baseline is too short for purchase-success"),
+        ("within: 10s", "within: 25s", 28, "can't be seen"),
+        ("invariants: all", "invariants: [no-double-chrge]", 29, 'did you mean "no-double-charge"?'),
+        ("{slo: browse-availability, below", "{slo: browse-avail, below", 31, "there is no SLO 'browse-avail'"),
+        ("objective: 0.90", "objective: 90", 27, "is not between 0 and 1"),
+    ],
+)
+def test_what_can_not_be_is_refused_with_its_line(good: str, bad: str, line: int, says: str) -> None:
+    assert good in DEMO
+    with pytest.raises(BadFile) as caught:
+        _plan(DEMO.replace(good, bad, 1))
+    assert says in str(caught.value)
+    assert caught.value.line == line
+
+
+def test_a_fault_that_the_runtime_can_not_do_is_refused() -> None:
+    with pytest.raises(BadFile, match="can't do toxiproxy/down"):
+        _plan(DEMO, cannot=frozenset({"toxiproxy/down"}))
+
+
+def test_two_faults_on_one_target_at_one_time_are_refused() -> None:
+    twice = DEMO.replace(
+        "expect:", "  - toxiproxy/latency: {link: payments.psp-a, latency: 1s}\n    at: 5s\n    for: 5s\nexpect:", 1
+    )
+    with pytest.raises(BadFile, match="act on payments"):
+        _plan(twice)
+
+
+def test_a_fault_phase_without_a_fault_is_refused() -> None:
+    without = DEMO.replace("faults:\n  - toxiproxy/down: {link: payments.psp-a}\n    at: 0s\n    for: 20s\n", "", 1)
+    with pytest.raises(BadFile, match="but no fault"):
+        _plan(without)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_of_the_repository_can_be_planned(path: Path) -> None:
+    made = _plan(path.read_text(encoding="utf-8"))
+    assert made.name == path.stem
