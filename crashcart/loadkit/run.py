@@ -1,0 +1,274 @@
+"""The run: one dispatcher, a session a shopper, and the state that the harness sees.
+
+Open loop: the schedule alone decides when a session begins. One greenlet waits for the next arrival and starts a
+session for it, however the shop is doing; those that can't be started because too many are under way are counted and
+said, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+import gevent
+import msgspec
+from gevent.event import Event
+
+from crashcart.loadkit.arrivals import arrivals
+from crashcart.loadkit.assignment import Assignment, phase_at, profile_of
+from crashcart.loadkit.clock import MonotonicClock
+from crashcart.loadkit.desk import PURCHASE, Desk, Office, RequestListener
+from crashcart.loadkit.files import RecordNotWritten
+from crashcart.loadkit.intents import CRASHED, INTENT_OUTCOMES, NOT_STARTED, STOPPED, IntentLog
+from crashcart.loadkit.metrics import ShopperMetrics
+from crashcart.loadkit.pace import Pace
+from crashcart.loadkit.shoppers import Crowd, Shopper
+from crashcart.loadkit.streams import ARRIVALS, stream
+from crashcart.loadkit.transport import Transport
+from crashcart.model.load import LoadProgram
+from crashcart.model.profiles import expected_count
+
+State = Literal["waiting", "running", "settling", "settled"]
+
+SUMMARY_FORMAT = "crashcart/load-summary/v1"
+
+_TICK_S = 0.25
+
+
+class NotReady(Exception):
+    """The shop does not answer as it must for sessions to begin."""
+
+
+class Visit(Protocol):
+    """What one shopper means to do, all of it drawn before it begins."""
+
+    @property
+    def purchase_planned_s(self) -> float | None:
+        """When they would click if the shop answered at once; None for one who does not buy."""
+
+    def run(self, desk: Desk) -> None:
+        """Do it."""
+
+
+class Behaviour(Protocol):
+    """What a project says about its shoppers."""
+
+    @property
+    def operations(self) -> Mapping[str, tuple[str, ...]]:
+        """SLI → every outcome it can have; `purchase` is added by the run."""
+
+    def prepare(self, transport: Transport) -> None:
+        """Learn what must be known before the first arrival (a catalogue). NotReady where the shop can't tell yet."""
+
+    def plan(self, shopper: Shopper) -> Visit:
+        """What this shopper means to do. Pure."""
+
+
+class Run:
+    """One run of the load. Everything happens in one thread's greenlets."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        program: LoadProgram,
+        behaviour: Behaviour,
+        transport: Transport,
+        listener: RequestListener,
+    ) -> None:
+        """Opens the files in `assignment.out`, and makes that folder; RecordNotWritten where it can't."""
+        out = Path(assignment.out)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordNotWritten(f"cannot make the folder: {error.strerror}", where=str(out)) from error
+        self.assignment = assignment
+        self.state: State = "waiting"
+        self.broken = ""
+        """Why the run can't be trusted, where it can't: an error of ours, a record that could not be written."""
+        self.metrics = ShopperMetrics(
+            cohorts=program.cohorts,
+            phases=[phase.name for phase in assignment.phases],
+            outcomes={**behaviour.operations, PURCHASE: INTENT_OUTCOMES},
+        )
+        self.pace = Pace(out, tuple(behaviour.operations))
+        self._out = out
+        self._program = program
+        self._behaviour = behaviour
+        self._transport = transport
+        self._listener = listener
+        self._intents = IntentLog(out)
+        self._crowd = Crowd(program, seed=assignment.seed, salt=assignment.settings.key_salt)
+        self._sessions: set[gevent.Greenlet[..., None]] = set()
+        self._started = Event()
+        self._stopped = Event()
+        self.settled = Event()
+        self._clock: MonotonicClock | None = None
+
+    def prepare(self) -> None:
+        """Ask the shop what must be known. NotReady where it can't tell yet."""
+        self._behaviour.prepare(self._transport)
+
+    def start(self, t0_monotonic: float) -> None:
+        """Let t0 be when `time.monotonic()` says so. Does nothing when it has been started already."""
+        if self._clock is None:
+            self._clock = MonotonicClock(t0_monotonic)
+            self._started.set()
+
+    def stop(self) -> None:
+        """No more arrivals; who is there may finish. Idempotent."""
+        self._stopped.set()
+        self._started.set()
+
+    def drive(self) -> None:
+        """Wait for the start, send shoppers until the schedule or `stop` ends it, let them finish, sum up."""
+        self._started.wait()
+        ticker = gevent.spawn(self._tick)
+        try:
+            if self._clock is not None:
+                self.state = "running"
+                self._dispatch(self._clock)
+            self.state = "settling"
+            self._settle()
+        except RecordNotWritten as error:
+            self._break(str(error))
+        finally:
+            ticker.kill()
+            self.finish()
+
+    def finish(self) -> None:
+        """End what is left and write the summary. Idempotent."""
+        if self.state == "settled":
+            return
+        self._stopped.set()
+        gevent.killall(list(self._sessions), block=True, timeout=1.0)
+        try:
+            self.pace.close(self._clock.now_s() if self._clock else 0.0)
+            self._write_summary()
+        except (RecordNotWritten, OSError) as error:
+            self._break(str(error))
+        self.state = "settled"
+        self.settled.set()
+
+    def status(self) -> dict[str, object]:
+        """What `GET /status` answers."""
+        return {
+            "state": self.state,
+            "scheduled": self.metrics.scheduled,
+            "started": self.metrics.started,
+            "not_started": self.metrics.not_started,
+            "crashed": self.metrics.crashed,
+            "in_flight": self.metrics.in_flight,
+            "lateness_p99_ms": self.pace.lateness.percentile_ms(99),
+            "broken": self.broken,
+        }
+
+    def _dispatch(self, clock: MonotonicClock) -> None:
+        assignment = self.assignment
+        office = Office(
+            clock=clock,
+            transport=self._transport,
+            metrics=self.metrics,
+            pace=self.pace,
+            intents=self._intents,
+            listener=self._listener,
+            phase_at=lambda at_s: phase_at(assignment.phases, at_s),
+        )
+        schedule = arrivals(
+            profile_of(assignment),
+            assignment.peak_per_s / self._program.purchase_share,
+            assignment.phases,
+            stream(assignment.seed, -1, ARRIVALS),
+        )
+        for number, arrival_s in enumerate(schedule):
+            self.pace.next_due(arrival_s)
+            while (left_s := arrival_s - clock.now_s()) > 0:
+                if self._stopped.wait(left_s):
+                    return
+            if self._stopped.is_set():
+                return
+            self._arrive(office, self._crowd.draw(number, arrival_s))
+        self._stopped.wait(max(0.0, assignment.phases[-1].end_s - clock.now_s()))
+
+    def _arrive(self, office: Office, shopper: Shopper) -> None:
+        self.metrics.scheduled += 1
+        self.pace.scheduled(shopper.arrival_s)
+        visit = self._behaviour.plan(shopper)
+        desk = Desk(office, shopper, visit.purchase_planned_s)
+        if self.metrics.in_flight >= self.assignment.settings.max_in_flight:
+            self.metrics.not_started += 1
+            desk.abandon_intent(NOT_STARTED)
+            if self.metrics.not_started == 1:
+                self._say(f"{self.metrics.in_flight} sessions are under way: sessions are not being started any more")
+            return
+        self.metrics.in_flight += 1
+        session = gevent.spawn(self._session, desk, visit)
+        self._sessions.add(session)
+        session.rawlink(self._sessions.discard)
+
+    def _session(self, desk: Desk, visit: Visit) -> None:
+        arrival_s = desk.shopper.arrival_s
+        late_s = max(desk.clock.now_s() - arrival_s, 0.0)
+        self.pace.started(arrival_s, late_s)
+        self.metrics.session_started(phase_at(self.assignment.phases, arrival_s), late_s)
+        try:
+            visit.run(desk)
+        except RecordNotWritten as error:
+            self._break(str(error))
+        except Exception:  # noqa: BLE001 - the top of a session: an error of ours makes the run untrustworthy
+            self.metrics.crashed += 1
+            self._break(traceback.format_exc())
+            desk.abandon_intent(CRASHED)
+        except gevent.GreenletExit:
+            desk.abandon_intent(STOPPED)
+        finally:
+            self.metrics.in_flight -= 1
+
+    def _settle(self) -> None:
+        self.pace.no_more_arrivals()
+        gevent.joinall(list(self._sessions), timeout=self._program.patience_s)
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(_TICK_S)
+            if self._clock is None:
+                continue
+            try:
+                self.pace.write(self._clock.now_s(), self.metrics.in_flight)
+            except RecordNotWritten as error:
+                self._break(str(error))
+                return
+
+    def _break(self, why: str) -> None:
+        """Something of ours went wrong: say so, and send nobody else."""
+        if not self.broken:
+            self.broken = why
+            self._say(why)
+        self._stopped.set()
+
+    def _say(self, what: str) -> None:
+        print(f"crashcart load: {what}", file=sys.stderr, flush=True)  # noqa: T201 - the load's log is its stderr
+
+    def _write_summary(self) -> None:
+        assignment = self.assignment
+        per_s = assignment.peak_per_s / self._program.purchase_share
+        summary = {
+            "format": SUMMARY_FORMAT,
+            "profile": assignment.profile,
+            "peak_per_s": assignment.peak_per_s,
+            "seed": assignment.seed,
+            **self.status(),
+            "expected_sessions": {
+                phase.name: expected_count(profile_of(assignment), per_s, assignment.phases, phase.start_s, phase.end_s)
+                for phase in assignment.phases
+            },
+            "different_orders_for_one_key": self.metrics.different_orders,
+            "lateness": self.pace.lateness.summary(),
+            "ops": {
+                op: {"ok": self.pace.finished_ok[op].summary(), "not_ok": self.pace.finished_not_ok[op].summary()}
+                for op in self._behaviour.operations
+            },
+        }
+        (self._out / "load-summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))

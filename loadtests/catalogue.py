@@ -1,0 +1,90 @@
+"""What there is to buy, as the shop itself says: asked once, before the first arrival."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+from urllib.parse import quote
+
+import msgspec
+
+from crashcart.loadkit.answers import Answer, Request, text
+from crashcart.loadkit.run import NotReady
+from crashcart.loadkit.transport import Transport
+
+CATALOGUE = Request("GET", "/catalogue", "/catalogue")
+_TIMEOUT_S = 5.0
+_BODY_MAX_BYTES = 16 << 20
+
+
+class _Item(msgspec.Struct, frozen=True):
+    sku: str
+    business_line: str
+
+
+class _Document(msgspec.Struct, frozen=True):
+    skus_by_rank: list[_Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One product as far as a shopper's request needs it."""
+
+    sku: str
+    path: str
+    """Of its page, percent-encoded."""
+
+
+class Shelf:
+    """The products of one business line, most popular first."""
+
+    def __init__(self, ranked: Sequence[tuple[int, str]], zipf: float) -> None:
+        """`ranked`: (rank in the whole catalogue from 1, sku)."""
+        self._products = tuple(Product(sku, f"/products/{quote(sku, safe='')}") for _, sku in ranked)
+        self._totals = tuple(accumulate(rank**-zipf for rank, _ in ranked))
+
+    def __len__(self) -> int:
+        return len(self._products)
+
+    def choose(self, random: Random) -> Product:
+        """One product, the popular ones more often."""
+        return self._products[bisect_right(self._totals, random.random() * self._totals[-1], hi=len(self) - 1)]
+
+    def choose_several(self, count: int, random: Random) -> tuple[Product, ...]:
+        """Up to `count` different products."""
+        chosen: dict[str, Product] = {}
+        for _ in range(count * 10):
+            product = self.choose(random)
+            chosen[product.sku] = product
+            if len(chosen) == count:
+                break
+        return tuple(chosen.values())
+
+
+Catalogue = dict[str, Shelf]
+"""Business line → its shelf."""
+
+
+def fetch(transport: Transport, business_lines: Iterable[str], zipf: float) -> Catalogue:
+    """Ask the shop. NotReady says why there is nothing to choose from yet."""
+    answer = transport.exchange(CATALOGUE, _TIMEOUT_S, _BODY_MAX_BYTES)
+    if answer.broke or answer.status != 200:
+        raise NotReady(f"GET /catalogue: {answer.broke or answer.status} {answer.detail}".strip())
+    return _read(answer, business_lines, zipf)
+
+
+def _read(answer: Answer, business_lines: Iterable[str], zipf: float) -> Catalogue:
+    try:
+        document = msgspec.json.decode(answer.body, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotReady(f"GET /catalogue: {text(str(error))}") from error
+    ranked: dict[str, list[tuple[int, str]]] = {}
+    for rank, item in enumerate(document.skus_by_rank, start=1):
+        ranked.setdefault(item.business_line, []).append((rank, item.sku))
+    missing = [line for line in business_lines if line not in ranked]
+    if missing:
+        raise NotReady(f"GET /catalogue: nothing of business line {', '.join(missing)}")
+    return {line: Shelf(items, zipf) for line, items in ranked.items()}

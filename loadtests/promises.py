@@ -1,0 +1,114 @@
+"""What the shop promises for each request, and whether an answer keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import msgspec
+
+from crashcart.loadkit.answers import Answer, failure_of, text
+from crashcart.loadkit.desk import Wrong
+
+Shape = TypeVar("Shape")
+
+
+class _Product(msgspec.Struct, frozen=True):
+    sku: str
+    name: str
+    price_cents: int
+
+
+class _Found(msgspec.Struct, frozen=True):
+    items: list[_Product]
+
+
+class _Line(msgspec.Struct, frozen=True):
+    sku: str
+    quantity: int
+
+
+class _Cart(msgspec.Struct, frozen=True):
+    lines: list[_Line]
+    total_cents: int
+
+
+class _Placed(msgspec.Struct, frozen=True):
+    order_id: str
+    reference: str
+    state: str
+    total_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswer:
+    """A final word on an order: done, or refused for a reason of business."""
+
+    outcome: Literal["ok", "declined", "sold_out"]
+    status: int
+    problem: str = ""
+    reference: str = ""
+    order_id: str = ""
+
+
+def product_page(answer: Answer, sku: str) -> _Product | None:
+    """The page of that product, with a price."""
+    if answer.status != 200:
+        return None
+    page = _decoded(answer, _Product)
+    if page.sku != sku or page.price_cents <= 0:
+        raise Wrong(f"asked for {sku}, got {text(page.sku)} at {page.price_cents}")
+    return page
+
+
+def search_results(answer: Answer) -> _Found | None:
+    """A list, which may be empty."""
+    return _decoded(answer, _Found) if answer.status == 200 else None
+
+
+def home_page(answer: Answer) -> bytes | None:
+    """Some HTML."""
+    if answer.status != 200:
+        return None
+    if not answer.content_type.startswith("text/html") or not answer.body:
+        raise Wrong(f"the home page is {len(answer.body)} bytes of {text(answer.content_type) or 'nothing'}")
+    return answer.body
+
+
+def cart_total_cents(answer: Answer, basket: dict[str, int]) -> int | None:
+    """The cart holds what was put in, no more and no less; its total."""
+    if answer.status != 200:
+        return None
+    cart = _decoded(answer, _Cart)
+    if {line.sku: line.quantity for line in cart.lines} != basket or cart.total_cents <= 0:
+        raise Wrong(f"{len(cart.lines)} lines at {cart.total_cents} are not the {len(basket)} that were put in")
+    return cart.total_cents
+
+
+def order_answer(answer: Answer, total_cents: int) -> OrderAnswer | None:
+    """Accepted at that price, declined, or sold out."""
+    if answer.status in (200, 201):
+        placed = _decoded(answer, _Placed)
+        if (
+            not placed.order_id
+            or not placed.reference
+            or placed.state != "accepted"
+            or placed.total_cents != total_cents
+        ):
+            raise Wrong(f"state {text(placed.state)} at {placed.total_cents} instead of accepted at {total_cents}")
+        return OrderAnswer("ok", answer.status, reference=text(placed.reference), order_id=text(placed.order_id))
+    if answer.status not in (402, 409):
+        return None
+    said = failure_of(answer)
+    if (answer.status, said.problem) == (402, "declined"):
+        return OrderAnswer("declined", answer.status, said.problem, said.reference)
+    if (answer.status, said.problem) == (409, "sold-out"):
+        return OrderAnswer("sold_out", answer.status, said.problem, said.reference)
+    return None
+
+
+def _decoded(answer: Answer, shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(answer.body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Wrong(text(str(error))) from error
