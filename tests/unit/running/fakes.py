@@ -1,0 +1,158 @@
+"""Stand-ins at the ports, written by hand: they do what they are told and remember what was asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crashcart.model.errors import ControlPlaneError
+from crashcart.model.plan import PlannedFault
+from crashcart.model.recording import ProbeSample, SeriesSample
+from crashcart.model.slo import Selector
+from crashcart.model.topology import Topology
+from crashcart.ports import LoadStatus, Snapshot
+
+Series = Sequence[tuple[Mapping[str, str], float]]
+
+
+@dataclass
+class FakeReader:
+    """Prometheus with whatever counters it is given."""
+
+    series: Series = ()
+    unreadable: bool = False
+
+    def latest(self, selector: Selector) -> Series:
+        if self.unreadable:
+            raise ControlPlaneError("no answer within 2 s")
+        return [(labels, value) for labels, value in self.series if selector.accepts(dict(labels))]
+
+    def raw(self, selector: Selector, **_: float) -> Sequence[SeriesSample]:
+        return []
+
+    def scrape_gaps(self, **_: float) -> Sequence[tuple[str, float, float]]:
+        return []
+
+
+@dataclass
+class FakeRecorder:
+    events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def event(self, name: str, t: float, **data: object) -> None:
+        self.events.append((name, data))
+
+    def probe(self, sample: ProbeSample) -> None:
+        raise AssertionError("the timeline takes no probes")
+
+    def series(self, samples: Sequence[SeriesSample]) -> None:
+        raise AssertionError("the timeline takes no series")
+
+    def named(self, name: str) -> list[dict[str, object]]:
+        return [data for known, data in self.events if known == name]
+
+
+@dataclass
+class FakeStack:
+    topology: Topology
+    boot_s: float = 0.1
+    dying: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def dead(self) -> Mapping[str, tuple[str, ...]]:
+        return self.dying
+
+    def kill(self, instance: str) -> None:
+        raise AssertionError(instance)
+
+    def start_again(self, instance: str, *, ready_within_s: float) -> None:
+        raise AssertionError(instance)
+
+    def cpu_s(self) -> Mapping[str, float]:
+        return {"checkout[0]": 1.0}
+
+    def file(self, instance: str, name: str) -> Path:
+        raise AssertionError(instance)
+
+    def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
+        raise AssertionError(name)
+
+    def end_part(self, name: str) -> None:
+        raise AssertionError(name)
+
+    def database_address(self, service: str) -> str:
+        raise AssertionError(service)
+
+    def stop(self) -> None:
+        raise AssertionError("stopping is the caller's")
+
+
+@dataclass
+class FakeLoad:
+    stopped: bool = False
+
+    def wait_ready(self, within_s: float) -> None:
+        return
+
+    def start(self, t0_mono_s: float) -> None:
+        return
+
+    def status(self) -> LoadStatus:
+        return LoadStatus("running", 100, 100, 3, 1.0)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@dataclass
+class FakeInjector:
+    done: list[str] = field(default_factory=list)
+    on_inject: Callable[[], None] = lambda: None
+
+    def inject(self, planned: PlannedFault, topology: Topology, expires_mono_s: float) -> None:
+        self.on_inject()
+        self.done.append(f"inject {planned.id}")
+
+    def undo(self, fault_id: str) -> None:
+        self.done.append(f"undo {fault_id}")
+
+    def undo_all(self) -> Sequence[str]:
+        return ()
+
+
+@dataclass
+class FakeWatchdog:
+    beats: int = 0
+    lives: bool = True
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def alive(self) -> bool:
+        return self.lives
+
+    def release(self) -> None:
+        return
+
+
+class FakeState:
+    address = "127.0.0.1:1"
+
+    def phase(self, name: str) -> None:
+        return
+
+    def fault(self, planned: PlannedFault, active: bool) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+@dataclass
+class FakeView:
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def show(self, snapshot: Snapshot) -> None:
+        return

@@ -1,0 +1,190 @@
+"""The timeline on a fast small plan: what it does, in which order, and why it ends."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from crashcart.faults import registry
+from crashcart.loading import open_project
+from crashcart.loading.experiments import experiment_from_tree
+from crashcart.loading.yamltree import parse_tree
+from crashcart.model.plan import Phase, Plan
+from crashcart.model.topology import Topology
+from crashcart.planning import Request, plan
+from crashcart.running.clock import RunClock, now_mono_s
+from crashcart.running.drive import Crew, Timeline
+from crashcart.running.interrupts import Interrupts
+from crashcart.running.sli import GuardrailWatch, Slis, judge_gate
+from tests.unit.running.fakes import (
+    FakeInjector,
+    FakeLoad,
+    FakeReader,
+    FakeRecorder,
+    FakeStack,
+    FakeState,
+    FakeView,
+    FakeWatchdog,
+    Series,
+)
+
+ROOT = Path(__file__).parents[3]
+TOPOLOGY = Topology("run", "/nowhere", "/nowhere", (), (), "http://127.0.0.1:1", "http://127.0.0.1:1")
+
+
+def _demo() -> Plan:
+    text = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
+    file = experiment_from_tree(parse_tree(text, "demo.yaml"))
+    return plan(Request(file, open_project(ROOT), "local", lambda _: True, registry()))
+
+
+def _fast(made: Plan) -> Plan:
+    """The same plan in a second and a half."""
+    spans = [("warmup", 0.0, 0.2), ("baseline", 0.2, 0.5), ("fault", 0.5, 1.0), ("recovery", 1.0, 1.3)]
+    phases = tuple(Phase(name, start, end, 800, 2667) for name, start, end in spans)
+    fault = msgspec.structs.replace(made.faults[0], start_s=0.5, end_s=0.9)
+    objectives = tuple(msgspec.structs.replace(o, expected_events=o.expected_events) for o in made.objectives)
+    return msgspec.structs.replace(made, phases=phases, faults=(fault,), objectives=objectives)
+
+
+def _healthy(made: Plan, *, good: float = 1.0) -> Series:
+    """Counters of a baseline with that share of good events, for every cohort."""
+    cohorts = ["all", *(f"{name}:{value}" for name, shares in made.load.cohorts.items() for value in shares)]
+    rows: list[tuple[dict[str, str], float]] = []
+    for cohort in cohorts:
+        base = {"cohort": cohort, "phase": "baseline"}
+        rows.append(({"__name__": "shopper_intended_total", **base}, 1000.0))
+        for sli in ("purchase", "browse", "checkout", "cart"):
+            events = {"__name__": "shopper_events_total", "sli": sli, **base}
+            rows.append(({**events, "outcome": "ok"}, 1000.0 * good))
+            rows.append(({**events, "outcome": "failed"}, 1000.0 * (1 - good)))
+            latency = {"__name__": "shopper_latency_seconds_bucket", "sli": sli, **base}
+            rows += [({**latency, "le": le}, 1000.0) for le in ("0.05", "0.1", "0.25", "0.5", "1.0", "2.0", "+Inf")]
+    return rows
+
+
+def _crew(made: Plan, reader: FakeReader, **parts: object) -> SimpleNamespace:
+    recorder, injector, watchdog = FakeRecorder(), FakeInjector(), FakeWatchdog()
+    stack, interrupts = FakeStack(TOPOLOGY), Interrupts()
+    crew = Crew(
+        plan=made,
+        clock=RunClock(now_mono_s()),
+        recorder=recorder,
+        stack=stack,
+        load=FakeLoad(),
+        injector=injector,
+        watchdog=watchdog,
+        slis=Slis(made, reader),
+        state=FakeState(),
+        view=FakeView(),
+        interrupts=interrupts,
+    )
+    return SimpleNamespace(
+        crew=crew, recorder=recorder, injector=injector, watchdog=watchdog, stack=stack, interrupts=interrupts
+    )
+
+
+def test_a_healthy_run_injects_undoes_and_completes() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    assert Timeline(run.crew).drive() == "completed"
+    assert run.injector.done == ["inject f1", "undo f1"]
+    assert [event["phase"] for event in run.recorder.named("phase")] == ["warmup", "baseline", "fault", "recovery"]
+    assert [event["at"] for event in run.recorder.named("cpu")] == ["warmup", "baseline", "fault", "recovery", "end"]
+    assert run.recorder.named("gate")[0]["passed"] is True
+    assert run.watchdog.beats > 5
+
+
+def test_a_sick_baseline_closes_the_gate_and_nothing_is_injected() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(_healthy(made, good=0.9)))
+    assert Timeline(run.crew).drive() == "gate-closed"
+    assert run.injector.done == []
+    assert run.recorder.named("gate")[0]["passed"] is False
+
+
+def test_without_prometheus_the_gate_stays_closed() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(unreadable=True))
+    assert Timeline(run.crew).drive() == "gate-closed"
+    assert run.injector.done == []
+
+
+def test_no_events_at_all_close_the_gate() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader([]))
+    assert Timeline(run.crew).drive() == "gate-closed"
+
+
+def test_a_request_to_stop_ends_the_timeline() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    threading.Timer(0.6, run.interrupts.ask, ["SIGINT"]).start()
+    assert Timeline(run.crew).drive() == "interrupted"
+    assert run.recorder.named("interrupted")[0]["how"] == "SIGINT"
+
+
+@pytest.mark.parametrize("part", ["load", "toxiproxy", "prometheus"])
+def test_a_dead_part_of_the_harness_ends_the_run(part: str) -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.stack.dying = {part: ("its last words",)}
+    assert Timeline(run.crew).drive() == "broken"
+    assert run.recorder.named("died") == [{"part": part, "last_lines": ["its last words"]}]
+
+
+def test_a_dead_watchdog_ends_the_run() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.watchdog.lives = False
+    assert Timeline(run.crew).drive() == "broken"
+
+
+def test_a_dead_service_is_noted_and_the_run_goes_on() -> None:
+    made = _fast(_demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.stack.dying = {"cart[0]": ()}
+    assert Timeline(run.crew).drive() == "completed"
+    assert len(run.recorder.named("died")) == 1
+
+
+def test_too_many_events_under_way_close_the_gate() -> None:
+    made = _demo()
+    hanging = [
+        (labels, value * (3 if labels["__name__"] == "shopper_intended_total" else 1))
+        for labels, value in _healthy(made)
+    ]
+    slis = Slis(made, FakeReader(hanging))
+    slis.refresh()
+    missed = [result for result in judge_gate(made, slis) if not result.met]
+    assert {result.objective.split("/")[1] for result in missed} == {"purchase-success"}
+    assert "still under way" in missed[0].reason
+
+
+def test_a_guardrail_trips_only_after_its_whole_window_is_bad() -> None:
+    made = _demo()
+    reader = FakeReader()
+    slis, rule = Slis(made, reader), made.guardrails[0]
+    watch = GuardrailWatch(rule, made.slo(rule.slo))
+    good = {"__name__": "shopper_events_total", "sli": "browse", "cohort": "all", "phase": "fault", "outcome": "ok"}
+    bad = {**good, "outcome": "error"}
+    said = []
+    for t in range(12):
+        reader.series = [(good, 100.0), (bad, 100.0 * t)]
+        slis.refresh()
+        said.append(watch.tripped(float(t), slis))
+    assert said[:5] == [""] * 5
+    assert "under the guardrail of 0.2" in said[6]
+
+
+def test_a_guardrail_that_can_not_be_read_trips_after_three_seconds() -> None:
+    made = _demo()
+    rule = made.guardrails[0]
+    watch = GuardrailWatch(rule, made.slo(rule.slo))
+    said = [watch.tripped(float(t), None) for t in range(5)]
+    assert said[:4] == [""] * 4
+    assert "could not be read for 4 s" in said[4]
