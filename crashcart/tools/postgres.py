@@ -158,13 +158,18 @@ def _copy(wheel: Tool, account: ServerAccount, progress: Callable[[str], None]) 
     if place is None:
         folders = " or ".join(str(place) for place in shared.PLACES)
         raise MissingTool(NAME, f"make {folders} a folder that only root can write", "no place for postgres's copy")
-    remove_leftovers(place)
+    from filelock import FileLock
+
     copy = _copy_in(place)
-    if shared.trusted(copy):
-        return
-    progress(f"postgres: copying it to {copy}, where {account.name} can read it")
-    tree = _wheel_tree(wheel)
-    with workshop(place) as scratch:
+    with FileLock(place / "copy.lock"):  # root may have several caches, but there is one such place
+        if not shared.trusted(copy):
+            progress(f"postgres: copying it to {copy}, where {account.name} can read it")
+            remove_leftovers(place)
+            _copy_tree(_wheel_tree(wheel), copy)
+
+
+def _copy_tree(tree: Path, copy: Path) -> None:
+    with workshop(copy.parent) as scratch:
         made = scratch / copy.name
         shutil.copytree(tree / "pginstall", made / tree.name / "pginstall", symlinks=True)
         libraries = tree.with_name(f"{tree.name}.libs")  # the programs look for it beside the package's folder
