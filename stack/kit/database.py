@@ -172,10 +172,9 @@ class Database:
             result = await ask(session, sql, args)
             outcome = "ok"
             return result
-        except asyncpg.DataError:
-            session.terminate()
-            raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            if isinstance(error, ValueError):  # asyncpg's word for an argument of the wrong type: our own defect
+                raise
             failure = mapped(error)
             if isinstance(failure, StatementFailed):
                 outcome = "ok"

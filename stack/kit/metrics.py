@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from stack.kit.settings import identity
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
 """The registry behind /metrics; services put their own counters here too."""

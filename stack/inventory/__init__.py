@@ -1,0 +1,1 @@
+"""Inventory: what there is, what is held for whom, what is sold."""

@@ -1,0 +1,65 @@
+"""Servers that the tests of the shop's core share: one of each for the whole session, links of each test's own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crashcart.tools import Toolbox
+from tests.contract.shop_core.servers import PostgresServer, Proxy, ServiceProcess, ToxiproxyServer, ValkeyServer
+
+SCHEMA = (Path(__file__).resolve().parents[3] / "stack/inventory/schema.sql").read_text()
+SHELF = """
+INSERT INTO products (rank, sku, name, price_cents, business_line, initial, on_hand) VALUES
+    (1, 'G00001', 'Sturdy Steel Lamp 00001', 1999, 'general', 1000, 1000),
+    (2, 'G00002', 'Quiet Oak Chair 00002', 4999, 'general', 1000, 1000),
+    (3, 'P0001', 'Glossy Photo Print 10x15 0001', 99, 'photo', 5, 5),
+    (4, 'G00003', 'Compact Glass Kettle 00003', 2999, 'general', 0, 0)
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres(toolbox: Toolbox) -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory(prefix="shop-core-") as made:
+        Path(made).chmod(0o755)  # the server's account must come through
+        server = PostgresServer(toolbox.postgres.path, Path(made))
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(toolbox.valkey.path, tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def toxiproxy(toolbox: Toolbox) -> Iterator[ToxiproxyServer]:
+    server = ToxiproxyServer(toolbox.toxiproxy.path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def inventory_link(postgres: PostgresServer, toxiproxy: ToxiproxyServer) -> Proxy:
+    postgres.fresh(SCHEMA)
+    return toxiproxy.proxy("inventory.inventory-db", postgres.port)
+
+
+@pytest.fixture(scope="session")
+def inventory_service(inventory_link: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    links = {"inventory-db": f"postgresql://shop@127.0.0.1:{inventory_link.port}/shop"}
+    service = ServiceProcess("inventory", tmp_path_factory.mktemp("inventory"), links, {"SWEEP_S": "0.1"}).start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def inventory(inventory_service: ServiceProcess, postgres: PostgresServer) -> ServiceProcess:
+    """The service, with a shelf of four products: two plenty, one with five pieces, one with none."""
+    postgres.sql(f"TRUNCATE products, holds, hold_lines; {SHELF}")
+    return inventory_service
