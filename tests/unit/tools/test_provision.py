@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,18 +129,8 @@ def test_a_cache_that_cannot_be_made_is_one_error_with_its_remedy(machine: Path,
     assert "XDG_CACHE_HOME" in caught.value.remedy
 
 
-def _set_up(results: multiprocessing.Queue[Toolbox]) -> None:
-    results.put(setup(lambda _: None))
-
-
 def test_two_setups_at_once_build_once(machine: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    results: multiprocessing.Queue[Toolbox] = context.Queue()
-    both = [context.Process(target=_set_up, args=(results,)) for _ in range(2)]
-    for process in both:
-        process.start()
-    first, second = results.get(timeout=60), results.get(timeout=60)
-    for process in both:
-        process.join(timeout=60)
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(setup, [lambda _: None, lambda _: None])
     assert first == second
     assert builds(machine) == 1
