@@ -207,7 +207,7 @@ def _ttl_s(value: Any) -> float:
 def build() -> Service:
     """The service, not yet started."""
     inventory = Inventory()
-    limits = {"hold": env_int("MAX_HOLDS_IN_FLIGHT", 100), "settle": env_int("MAX_SETTLING_IN_FLIGHT", 20), "read": 20}
+    limits = {"hold": env_int("MAX_HOLDS_IN_FLIGHT", 100), "settle": env_int("MAX_SETTLING_IN_FLIGHT", 50), "read": 20}
     return service(
         "inventory",
         [
