@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.model.errors import MissingTool, UsageError
-from crashcart.tools import ServerAccount, Toolbox, find_tools, setup
+from crashcart.tools import ServerAccount, find_tools, setup
 from crashcart.tools.stamp import read_stamp
 from tests.unit.tools.fake_programs import GO, VERSIONS, write_postgres, write_program
 
