@@ -1,0 +1,57 @@
+"""What both services of the tiny shop share: an HTTP server of the standard library."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
+
+from prometheus_client import generate_latest
+
+Answer = tuple[int, Mapping[str, object]]
+
+
+def serve(get: Callable[[str], Answer | None], post: Callable[[str, str], Answer]) -> None:
+    """Serve on LISTEN_ADDRESS until SIGTERM. `post` gets the path and the Idempotency-Key."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._say(200, generate_latest())
+            elif self.path in ("/livez", "/readyz"):
+                self._say(200, b"ok")
+            else:
+                self._answer(get(self.path) or (404, {}))
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self._answer(post(self.path, self.headers.get("Idempotency-Key") or ""))
+
+        def _answer(self, answer: Answer) -> None:
+            self._say(answer[0], json.dumps(answer[1]).encode())
+
+        def _say(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    host, port = os.environ["LISTEN_ADDRESS"].rsplit(":", 1)
+    server = ThreadingHTTPServer((host, int(port)), Handler)
+    server.daemon_threads = True
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, leave)
+    server.serve_forever(poll_interval=0.05)
