@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 import crashcart
-from crashcart.model.errors import CrashcartError, ExitStatus
+from crashcart.model.errors import CrashcartError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -188,6 +188,19 @@ def report(recording: Path) -> None:
     from crashcart import wiring
 
     click.echo(wiring.report_again(recording))
+
+
+@cli.command()
+def abort() -> None:
+    """Ask the run that is under way to undo, report and end. From any terminal."""
+    from crashcart.safety.active import active_runs, request_abort
+
+    runs = active_runs()
+    if not runs:
+        raise UsageError("no run is under way")
+    for run_ in runs:
+        request_abort(run_.run_id)
+        click.echo(f"asked {run_.run_id} to end")
 
 
 @cli.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -51,6 +52,7 @@ class Crew:
     state: HarnessState
     view: View
     interrupts: Interrupts
+    abort_requested: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True)
@@ -84,6 +86,8 @@ class Timeline:
                 if t >= self._next_look and t >= 0:
                     self._next_look = max(self._next_look + 1.0, t)
                     self._look(t)
+                if self.crew.abort_requested():
+                    self.crew.interrupts.ask("crashcart abort")
                 if self.crew.interrupts.asked:
                     self._event("interrupted", how=self.crew.interrupts.how)
                     self.ended = "interrupted"

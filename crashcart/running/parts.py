@@ -43,6 +43,8 @@ class Parts:
     """(stack, fault log, called with a part's name when it had to be restarted)."""
     load_control: Callable[[str], LoadControl]
     """host:port → client."""
+    abort_requested: Callable[[], bool]
+    """Somebody said `crashcart abort`."""
     free_port: Callable[[], int]
 
 

@@ -163,6 +163,7 @@ class _Run:
             state=self.parts.state,
             view=self.parts.view,
             interrupts=self.interrupts,
+            abort_requested=self.parts.abort_requested,
         )
 
     def _part_restarted(self, part: str) -> None:

@@ -1,0 +1,206 @@
+"""The one place that chooses adapters, and the few things that need all of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from crashcart.faults import registry
+from crashcart.loading import Project
+from crashcart.model.errors import ExitStatus, UsageError
+from crashcart.model.plan import Plan
+from crashcart.planning import Request, plan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crashcart.model.recording import Machine
+    from crashcart.model.topology import Topology
+    from crashcart.model.verdict import Verdict
+    from crashcart.ports import Probes, Runtime, Stack, View
+    from crashcart.running import Parts
+    from crashcart.running.parts import ProbeSink
+
+RUNTIME = "local"
+
+
+def make_plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
+    """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
+    from crashcart.runtimes.capabilities import can
+
+    file = project.experiment(experiment, overrides)
+    return plan(Request(file, project, RUNTIME, can, registry()))
+
+
+def plan_json(made: Plan) -> str:
+    """As `plan.json` in the recording."""
+    return msgspec.json.format(msgspec.json.encode(made), indent=1).decode()
+
+
+def run_and_judge(project: Project, made: Plan, runs_dir: Path, console: Console) -> int:
+    """The whole of `crashcart run`; the exit status."""
+    from crashcart.live import make_view
+    from crashcart.running import Prepared, run
+    from crashcart.running.interrupts import Interrupted, Interrupts
+    from crashcart.safety.runlock import runlock
+    from crashcart.tools import find_tools
+
+    tools = find_tools()
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    with runlock(run_id):
+        out = _new_recording(runs_dir, made.name, run_id)
+        versions = {
+            tool.name: tool.version for tool in (tools.postgres, tools.valkey, tools.toxiproxy, tools.prometheus)
+        }
+        prepared = Prepared(made, run_id, project.root, out, _commit(project.root), _machine(versions), os.environ)
+        interrupts = Interrupts()
+        try:
+            with make_view(made, console) as view:
+                run(prepared, _parts(made, run_id, view), interrupts)
+        except Interrupted:
+            console.print(f"interrupted twice: everything was put back, no report was written. {out}", soft_wrap=True)
+            return ExitStatus.INTERRUPTED
+        _point_latest(runs_dir, out)
+        verdict = _judge(out)
+        _show(out, verdict, console)
+        return verdict.exit_status
+
+
+def judge_again(recording: Path, console: Console) -> int:
+    """The verdict of a recording, written anew."""
+    _check_recording(recording)
+    verdict = _judge(recording)
+    _show(recording, verdict, console)
+    return verdict.exit_status
+
+
+def report_again(recording: Path) -> Path:
+    """The reports of a recording, written anew; where the page is."""
+    from crashcart.reporting import write_all
+
+    _check_recording(recording)
+    return write_all(recording, _judge(recording))
+
+
+def _check_recording(recording: Path) -> None:
+    from crashcart.recorder import verify
+
+    if not (recording / "plan.json").is_file():
+        raise UsageError(f"{recording} is not a recording", remedy="name a folder below runs/ that has a plan.json")
+    verify(recording)
+
+
+def _judge(recording: Path) -> Verdict:
+    from crashcart.judging import judge
+    from crashcart.reporting import write_all
+
+    verdict = judge(recording)
+    write_all(recording, verdict)
+    return verdict
+
+
+def _show(recording: Path, verdict: Verdict, console: Console) -> None:
+    from crashcart.reporting.terminal import render_verdict
+
+    render_verdict(verdict, console, report=recording / "report.html")
+
+
+def _parts(made: Plan, run_id: str, view: View) -> Parts:
+    from crashcart.harnessmetrics import HarnessMetrics
+    from crashcart.loadcontrol import LoadClient
+    from crashcart.prometheus import PrometheusReader
+    from crashcart.running import Parts
+    from crashcart.safety.active import abort_requested
+    from crashcart.safety.watchdog import Watchdog
+
+    return Parts(
+        runtime=_runtime(),
+        view=view,
+        state=HarnessMetrics(made),
+        start_watchdog=Watchdog.start,
+        watch=lambda watchdog, stack: watchdog.watch(stack.topology),
+        metrics=lambda topology: PrometheusReader(topology.prometheus_url),
+        probes=_probes,
+        injector=_injector,
+        load_control=LoadClient,
+        abort_requested=lambda: abort_requested(run_id),
+        free_port=_free_port,
+    )
+
+
+def _runtime() -> Runtime:
+    from crashcart.runtimes.local import LocalRuntime
+
+    return LocalRuntime()
+
+
+def _probes(topology: Topology, proxies: Sequence[str], sink: ProbeSink, t0: float) -> Probes:
+    from crashcart.probes import ProbeRunner
+
+    return ProbeRunner(topology, proxies, sink, t0)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _new_recording(runs_dir: Path, name: str, run_id: str) -> Path:
+    out = runs_dir / name / run_id
+    try:
+        out.mkdir(parents=True)
+        (out / "logs").mkdir()
+    except OSError as error:
+        raise UsageError(
+            f"the recording can't be written: {error.strerror}", where=str(out), remedy="name another folder with --out"
+        ) from error
+    free_mib = shutil.disk_usage(out).free >> 20
+    if free_mib < 200:
+        raise UsageError(
+            f"only {free_mib} MiB are free", where=str(out), remedy="make room, or name another with --out"
+        )
+    return out
+
+
+def _point_latest(runs_dir: Path, out: Path) -> None:
+    link, fresh = runs_dir / "latest", runs_dir / f".latest-{os.getpid()}"
+    fresh.symlink_to(out.relative_to(runs_dir))
+    fresh.replace(link)
+
+
+def _commit(root: Path) -> str:
+    """The project's commit, with `+changes` where the tree has any; empty outside git."""
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=5
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"{head}+changes" if changed else head
+
+
+def _machine(tools: dict[str, str]) -> Machine:
+    from crashcart.model.recording import Machine
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(os.cpu_count() or 1, memory >> 20, platform.release(), platform.python_version(), tools)
