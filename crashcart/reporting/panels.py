@@ -1,0 +1,292 @@
+"""The panels of the timeline: purchases, goodput, latency, what went wrong, the load's own honesty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from markupsafe import Markup
+
+from crashcart.model.plan import Plan
+from crashcart.model.profiles import PROFILES, expected_count
+from crashcart.model.slo import Slo
+from crashcart.reporting import svg, words
+from crashcart.reporting.scene import Scene
+from crashcart.reporting.timeline import OUTCOMES, Bins, Timeline
+
+_TALL_PX = 124.0
+_LOW_PX = 84.0
+
+OUTCOME_WORDS = {
+    "ok": "completed",
+    "declined": "declined",
+    "sold_out": "sold out",
+    "failed": "failed",
+    "blocked": "blocked before ordering",
+    "gave_up": "gave up waiting",
+    "unknown": "unknown to the shopper",
+}
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One entry of a panel's key."""
+
+    css: str
+    label: str
+
+
+class Strip(msgspec.Struct, frozen=True):
+    """One drawing; a panel has one, or one for each of its lanes."""
+
+    drawing: Markup
+    label: str = ""
+    note: str = ""
+    css: str = ""
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """A part of the timeline with its words."""
+
+    id: str
+    title: str
+    unit: str
+    note: str
+    strips: tuple[Strip, ...]
+    key: tuple[Key, ...] = ()
+    always_key: bool = False
+    """Where labels can't stand beside the curves, the key is shown at every width."""
+
+
+def timeline_panels(scene: Scene, timeline: Timeline, plan: Plan) -> tuple[Panel, ...]:
+    """All panels of purchases, in the order of reading; lanes and probes are drawn elsewhere."""
+    panels = [purchases(scene, timeline, plan), goodput(scene, timeline)]
+    panels += [latency(scene, timeline, plan), outcomes(scene, timeline)]
+    return tuple(panels)
+
+
+def purchases(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
+    """Offered, sent and completed by planned second: the gaps are what got lost on the way."""
+    bins = timeline.bins
+    offered, sent = bins.per_s(timeline.offered), bins.per_s(timeline.sent)
+    completed = bins.per_s(timeline.by_outcome["ok"])
+    wanted = _scheduled(plan, bins)
+    scale = svg.linear([*offered, *wanted], _TALL_PX)
+    edges = bins.edges_s
+    key = (
+        Key("c-offered", "offered"),
+        Key("c-sent", "order sent"),
+        Key("c-ok", "completed"),
+        Key("c-plan", "planned rate"),
+    )
+    body = (
+        svg.area(scene.across, scale, edges, sent, [max(a, b) for a, b in zip(offered, sent, strict=True)], "c-gap"),
+        svg.area(scene.across, scale, edges, [0.0] * bins.count, completed, "c-ok"),
+        svg.steps(scene.across, scale, edges, sent, "c-sent"),
+        svg.steps(scene.across, scale, edges, offered, "c-offered"),
+        svg.steps(scene.across, scale, edges, wanted, "c-plan"),
+    )
+    labels = [("offered", scale.y(_last(offered)), "c-offered"), ("order sent", scale.y(_last(sent)), "c-sent")]
+    labels += [("completed", (scale.y(0) + scale.y(_last(completed))) / 2, "c-ok")]
+    total, got, done = sum(timeline.offered), sum(timeline.sent), sum(timeline.by_outcome["ok"])
+    note = f"{words.count(total)} offered, {words.count(got)} got as far as ordering, {words.count(done)} completed."
+
+    def hint(i: int) -> str:
+        return f"offered {timeline.offered[i]}, sent {timeline.sent[i]}, completed {timeline.by_outcome['ok'][i]}"
+
+    drawing = _plot(scene, scale, _rates(scale), bins, hint, labels, body, f"Purchases per second. {note}")
+    return Panel("purchases", "Purchases", "per second, by the moment planned", note, (Strip(drawing),), key)
+
+
+def goodput(scene: Scene, timeline: Timeline) -> Panel:
+    """Orders accepted as the clock saw it, over what was offered."""
+    bins = timeline.bins
+    offered, done = bins.per_s(timeline.offered), bins.per_s(timeline.completed)
+    scale = svg.linear([*offered, *done], _LOW_PX)
+    body = (
+        svg.area(scene.across, scale, bins.edges_s, [0.0] * bins.count, done, "c-ok"),
+        svg.steps(scene.across, scale, bins.edges_s, done, "c-ok"),
+        svg.steps(scene.across, scale, bins.edges_s, offered, "c-faint"),
+    )
+    rates = [(phase.name, _mean(bins, done, phase.start_s, phase.end_s)) for phase in scene.phases]
+    said = ", ".join(
+        f"{words.decimal(rate)} in {name}" for name, rate in rates if rate is not None and name != "warmup"
+    )
+    note = f"Completed per second: {said}." if said else ""
+    key = (Key("c-ok", "completed"), Key("c-faint", "offered"))
+    labels = [("completed", scale.y(_last(done)), "c-ok"), ("offered", scale.y(_last(offered)), "c-faint")]
+
+    def hint(i: int) -> str:
+        return f"{timeline.completed[i]} completed, {timeline.offered[i]} offered"
+
+    drawing = _plot(scene, scale, _rates(scale), bins, hint, labels, body, f"Goodput. {note}")
+    return Panel("goodput", "Goodput", "orders completed per second, by the clock", note, (Strip(drawing),), key)
+
+
+def latency(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
+    """How long shoppers waited for a last answer, on a log scale, with the SLO's threshold."""
+    bins, quantiles = timeline.bins, timeline.latency_ms
+    threshold = checkout_threshold(plan)
+    everything = [value for values in quantiles.values() for value in values]
+    limit = threshold[0] if threshold else None
+    scale = svg.log([*everything, limit], _TALL_PX, least=1.0, most=120_000.0)
+    body, labels = [], []
+    for name in ("p50", "p95", "p99"):
+        points = [(bins.middle_s(i), value) for i, value in enumerate(quantiles[name])]
+        body.append(svg.line(scene.across, scale, points, f"c-{name}"))
+        last = next((value for value in reversed(quantiles[name]) if value is not None), None)
+        if last is not None:
+            labels.append((name, scale.y(last), f"c-{name}"))
+    if threshold:
+        y = scale.y(threshold[0])
+        body += [
+            svg.level(y, "objective"),
+            svg.text("100%", y - 5, threshold[1], "objective-name", dx_px=-4, anchor="end"),
+        ]
+    key = (Key("c-p99", "p99"), Key("c-p95", "p95"), Key("c-p50", "p50"))
+    worst = max((value for value in quantiles["p99"] if value is not None), default=None)
+    note = f"Worst p99 {words.milliseconds(worst)}." if worst is not None else "Nothing was answered."
+
+    def hint(i: int) -> str:
+        return ", ".join(f"{name} {words.milliseconds(quantiles[name][i])}" for name in ("p50", "p95", "p99"))
+
+    ticks = [words.milliseconds(value) for value in scale.ticks()]
+    drawing = _plot(scene, scale, ticks, bins, hint, labels, body, f"Checkout latency. {note}")
+    unit = "from the intended click to the last answer, log scale"
+    return Panel("latency", "Checkout latency", unit, note, (Strip(drawing),), key)
+
+
+def outcomes(scene: Scene, timeline: Timeline) -> Panel:
+    """Everything but completed purchases, stacked."""
+    bins = timeline.bins
+    shown = [name for name in OUTCOMES if name != "ok"]
+    lower: tuple[float, ...] = (0.0,) * bins.count
+    stacks = []
+    for name in shown:
+        upper = tuple(low + rate for low, rate in zip(lower, bins.per_s(timeline.by_outcome[name]), strict=True))
+        stacks.append((name, lower, upper))
+        lower = upper
+    scale = svg.linear(lower, _LOW_PX)
+    body = [svg.area(scene.across, scale, bins.edges_s, low, high, f"c-{name}") for name, low, high in stacks]
+    totals = {name: sum(timeline.by_outcome[name]) for name in shown}
+    key = tuple(
+        Key(f"c-{name}", f"{OUTCOME_WORDS[name]} {words.count(totals[name])}")
+        for name in reversed(shown)
+        if totals[name]
+    )
+    note = "" if any(totals.values()) else "Every purchase was completed."
+
+    def hint(i: int) -> str:
+        parts = [
+            f"{OUTCOME_WORDS[name]} {timeline.by_outcome[name][i]}" for name in shown if timeline.by_outcome[name][i]
+        ]
+        return ", ".join(parts) or "all completed"
+
+    said = ", ".join(entry.label for entry in key) or note
+    drawing = _plot(scene, scale, _rates(scale), bins, hint, (), body, f"Purchases not completed: {said}")
+    return Panel("outcomes", "Not completed", "per second, stacked", note, (Strip(drawing),), key, always_key=True)
+
+
+def generator(scene: Scene, timeline: Timeline) -> Panel:
+    """Whether the load itself did what it was asked to."""
+    bins = timeline.bins
+    scheduled, started = bins.per_s(timeline.sessions_scheduled), bins.per_s(timeline.sessions_started)
+    scale = svg.linear([*scheduled, *started], _LOW_PX)
+    body = (
+        svg.area(
+            scene.across,
+            scale,
+            bins.edges_s,
+            started,
+            [max(a, b) for a, b in zip(scheduled, started, strict=True)],
+            "c-gap",
+        ),
+        svg.steps(scene.across, scale, bins.edges_s, started, "c-sent"),
+        svg.steps(scene.across, scale, bins.edges_s, scheduled, "c-offered"),
+    )
+    late = max((value for value in timeline.late_p99_ms if value is not None), default=None)
+    asked, began = sum(timeline.sessions_scheduled), sum(timeline.sessions_started)
+    note = f"{words.count(began)} of {words.count(asked)} scheduled sessions began."
+    note += f" Late by at most {words.milliseconds(late)} (p99 of the worst second)." if late is not None else ""
+    key = (Key("c-offered", "scheduled"), Key("c-sent", "begun"))
+    labels = [("scheduled", scale.y(_last(scheduled)), "c-offered"), ("begun", scale.y(_last(started)) + 1, "c-sent")]
+
+    def hint(i: int) -> str:
+        lateness = words.milliseconds(timeline.late_p99_ms[i])
+        return f"scheduled {timeline.sessions_scheduled[i]}, begun {timeline.sessions_started[i]}, late p99 {lateness}"
+
+    drawing = _plot(scene, scale, _rates(scale), bins, hint, labels, body, f"The load itself. {note}")
+    return Panel("load", "The load itself", "shoppers arriving per second", note, (Strip(drawing),), key)
+
+
+def checkout_threshold(plan: Plan) -> tuple[float, str] | None:
+    """(milliseconds, words) of the latency SLO of checkout, where the plan has one."""
+    for slo in plan.slos:
+        labels = _labels(slo)
+        if labels.get("sli") == "checkout" and "le" in labels and slo.objectives.get("all"):
+            limit_ms = float(labels["le"]) * 1000
+            return limit_ms, f"{words.target(slo.objectives['all'])} within {words.milliseconds(limit_ms)}"
+    return None
+
+
+def _labels(slo: Slo) -> dict[str, str]:
+    return {matcher.label: matcher.value for matcher in slo.good.matchers if matcher.op == "="}
+
+
+def _scheduled(plan: Plan, bins: Bins) -> tuple[float, ...]:
+    """The schedule's own rate; empty of noise, so that a load that fell short stands out."""
+    profile = PROFILES.get(plan.profile)
+    if profile is None:
+        return (0.0,) * bins.count
+    spans = [(bins.start_s(i), bins.end_s(i)) for i in range(bins.count)]
+    return tuple(
+        expected_count(profile, plan.peak_per_s, plan.phases, start, end) / (end - start) for start, end in spans
+    )
+
+
+def _plot(
+    scene: Scene,
+    scale: svg.Scale,
+    ticks: Sequence[str],
+    bins: Bins,
+    hint: Callable[[int], str],
+    labels: Sequence[tuple[str, float, str]],
+    body: Sequence[Markup],
+    summary: str,
+) -> Markup:
+    height = scale.height_px
+    hits = Markup("").join(
+        svg.rect(
+            *scene.across.span(bins.start_s(i), bins.end_s(i)), 0, height, "hit", f"{_when(scene, bins, i)}: {hint(i)}"
+        )
+        for i in range(bins.count)
+    )
+    return svg.drawing(
+        height + 2,
+        summary,
+        scene.backdrop(height),
+        svg.axis(scale, ticks),
+        svg.curves(height, *[part for part in body if part.startswith("<path")]),
+        *[part for part in body if not part.startswith("<path")],
+        svg.beside(labels, height),
+        hits,
+    )
+
+
+def _when(scene: Scene, bins: Bins, position: int) -> str:
+    start, end = (words.clock(t, scene.across.whole_s) for t in (bins.start_s(position), bins.end_s(position)))
+    return f"{start} to {end}"
+
+
+def _rates(scale: svg.Scale) -> list[str]:
+    return [f"{value:g}" for value in scale.ticks()]
+
+
+def _last(values: Sequence[float]) -> float:
+    """Where a curve's label goes: the mean of its last few bins, so that noise does not move it about."""
+    tail = values[-3:]
+    return sum(tail) / len(tail)
+
+
+def _mean(bins: Bins, rates: Sequence[float], start_s: float, end_s: float) -> float | None:
+    inside = [rate for i, rate in enumerate(rates) if start_s <= bins.middle_s(i) < end_s]
+    return sum(inside) / len(inside) if inside else None

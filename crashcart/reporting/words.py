@@ -1,0 +1,119 @@
+"""Numbers and foreign text as people read them. Nothing here rounds a miss into a hit."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+NBSP = "\u00a0"
+NONE = "–"
+"""Shown where there is no value: not measured, no events."""
+
+MAX_TEXT = 400
+"""Longest piece of text from the shop that is shown; what follows is cut, visibly."""
+
+
+def clean(text: str, *, longest: int = MAX_TEXT) -> str:
+    """Text from the shop without what a terminal or a browser would obey (control and direction characters)."""
+    text = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
+    shown = "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") else char for char in text)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def value(thing: object) -> str:
+    """A witness's cell: text as it is, lists joined, nothing as a dash."""
+    if thing is None:
+        return NONE
+    if isinstance(thing, bool):
+        return "true" if thing else "false"
+    if isinstance(thing, list | tuple):
+        return clean(", ".join(value(item) for item in thing))
+    if isinstance(thing, float):
+        return f"{thing:.6g}"
+    return clean(str(thing))
+
+
+def count(number: int | None) -> str:
+    """12345 → `12,345`."""
+    return NONE if number is None else f"{number:,}".replace("-", "−")
+
+
+def decimal(number: float | None, digits: int = 1) -> str:
+    """12345.67 → `12,345.7`."""
+    return NONE if number is None or not math.isfinite(number) else f"{number:,.{digits}f}".replace("-", "−")
+
+
+def share(ratio: float | None) -> str:
+    """0.9 → `90.00 %`; never 100 % for less than all, nor 0 % for more than none."""
+    if ratio is None or not math.isfinite(ratio):
+        return NONE
+    for digits in (2, 3, 4, 5):
+        text = f"{100 * ratio:.{digits}f}"
+        if ratio in (0, 1) or float(text) not in (0.0, 100.0):
+            return f"{text}{NBSP}%".replace("-", "−")
+    return f">{NBSP}99.999{NBSP}%" if ratio > 0.5 else f"<{NBSP}0.001{NBSP}%"
+
+
+def target(ratio: float) -> str:
+    """An objective as it was written: 0.9 → `90 %`, 0.995 → `99.5 %`."""
+    return f"{float(f'{100 * ratio:.6f}'):g}{NBSP}%"
+
+
+def margin(points: float | None) -> str:
+    """Observed less objective, in percentage points: 0.0123 → `+1.23`; a miss is never shown as zero."""
+    if points is None or not math.isfinite(points):
+        return NONE
+    digits = next((digits for digits in (2, 3, 4) if points == 0 or round(100 * points, digits)), 5)
+    return f"{100 * points:+.{digits}f}".replace("-", "−")
+
+
+def milliseconds(ms: float | None) -> str:
+    """0.42 → `0.42 ms`, 38.2 → `38 ms`, 1234 → `1.23 s`."""
+    if ms is None or not math.isfinite(ms):
+        return NONE
+    if abs(ms) >= 999.5:
+        return f"{ms / 1000:.{2 if abs(ms) < 10_000 else 1}f}{NBSP}s".replace("-", "−")
+    digits = 0 if abs(ms) >= 10 else 1 if abs(ms) >= 1 else 2
+    return f"{ms:.{digits}f}{NBSP}ms".replace("-", "−")
+
+
+def seconds(time_s: float | None) -> str:
+    """4.25 → `4.2 s`, 150 → `2 min 30 s`."""
+    if time_s is None or not math.isfinite(time_s):
+        return NONE
+    if abs(time_s) < 120:
+        text = f"{time_s:.1f}"
+        return f"{text.removesuffix('.0')}{NBSP}s".replace("-", "−")
+    minutes, rest = divmod(round(abs(time_s)), 60)
+    sign = "−" if time_s < 0 else ""
+    return f"{sign}{minutes}{NBSP}min" + (f" {rest}{NBSP}s" if rest else "")
+
+
+def clock(time_s: float, whole_s: float) -> str:
+    """A place on the time axis: `40 s` in a short run, `12:30` in a long one."""
+    if whole_s <= 180:
+        return f"{time_s:g}{NBSP}s"
+    sign, time = ("−" if time_s < 0 else ""), round(abs(time_s))
+    return f"{sign}{time // 60}:{time % 60:02d}"
+
+
+def money(cents: int | None) -> str:
+    """123456 → `1,234.56`. Which currency, the books do not say."""
+    return NONE if cents is None else f"{cents / 100:,.2f}".replace("-", "−")
+
+
+def chance(p_value: float | None) -> str:
+    """0.0312 → `0.031`, 1e-9 → `< 0.001`."""
+    if p_value is None or not math.isfinite(p_value):
+        return NONE
+    return f"<{NBSP}0.001" if p_value < 0.001 else f"{p_value:.2g}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 order`, `2 orders`."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def cohort(name: str) -> str:
+    """`network:amex` → `network: amex`; `all` → `all shoppers`."""
+    return "all shoppers" if name == "all" else clean(name.replace(":", ": ").replace("_", " "))
