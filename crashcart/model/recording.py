@@ -19,7 +19,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `boot-started` {}; `ready` {boot_s}; `load-started` {t0_wall, t0_mono}; `phase` {phase};
     `gate` {passed, results: [{objective, good, total}]}; `fault-injected` / `fault-undone` {fault, took_s};
     `guardrail` {slo, observed}; `interrupted` {how}; `load-settled` {in_flight};
-    `quiesced` / `not-quiesced` {took_s, pending: {query: count}}; `books-read` {rows: {source: n}};
+    `quiesced` / `not-quiesced` {took_s, pending: {query: count}};
+    `books-read` {rows: {source: n}, errors: {source: why}};
     `died` {part, last_lines}; `restarted` {part}; `clock-step` {by_s}; `scrape-gap` {job, from_s, to_s};
     `prometheus-error` {error}; `cpu` {at: phase boundary, process_cpu_s: {part: s}, busy_s, cores};
     `stopped` {took_s}; `error` {traceback}.

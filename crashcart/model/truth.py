@@ -43,7 +43,10 @@ class Truth(msgspec.Struct, frozen=True):
     quiesce: Quiesce
     invariants: tuple[Invariant, ...]
     exclusions_sql: str = ""
-    """SQL over sources and `intents`: a row (intent_id, outcome) per declined or sold-out intent the books confirm."""
+    """SQL over sources and `intents`: a row (intent_id, outcome) per declined or sold-out intent the books confirm.
+
+    It may also say how intents that ended `unknown` stand in the books (`ok`, `declined`, …): then they no longer are.
+    """
     max_unknown_share: float = 0.05
     """More unknown intents than this share, after the books were read, and the invariants are inconclusive."""
     average_order_cents: int = 0

@@ -116,11 +116,16 @@ class PhaseNumbers(msgspec.Struct, frozen=True):
     """Purchase intents planned in it."""
     ok: int
     failed: int
+    """Sent, and definitely not done."""
     unknown: int
     declined: int
     sold_out: int
     checkout_p50_ms: float | None
     checkout_p99_ms: float | None
+    blocked: int = 0
+    """Never came to send: cart or pages failed before."""
+    gave_up: int = 0
+    """Left before sending, for slowness. `offered` is the sum of all seven ends."""
 
 
 class Cost(msgspec.Struct, frozen=True):

@@ -1,4 +1,5 @@
 -- Which "declined" and "sold out" are really so: (intent_id, outcome) per intent. What is not in here counts as bad.
+-- And what became of those of which no shopper ever heard the end: they are unknown no more.
 --
 -- Declined: the outsider's own ledger says so, and nobody kept the shopper's money.
 -- Sold out: at some time every piece of one of the wanted products was spoken for. Stock that was merely lost, or made to
@@ -28,3 +29,12 @@ FROM wanted
 JOIN products ON products.sku = trim(wanted.sku, '"')
 LEFT JOIN asked ON asked.sku = products.sku
 WHERE coalesce(asked.quantity, 0) + wanted.quantity > products.initial + products.restocked
+UNION
+SELECT intents.id,
+       CASE orders.state
+         WHEN 'accepted' THEN 'ok' WHEN 'rejected_declined' THEN 'declined' WHEN 'rejected_sold_out' THEN 'sold_out'
+         ELSE 'failed'
+       END
+FROM intents JOIN orders ON orders.idempotency_key = intents.id
+WHERE intents.outcome = 'unknown'
+  AND orders.state IN ('accepted', 'rejected_sold_out', 'rejected_declined', 'failed', 'cancelled_refunded');

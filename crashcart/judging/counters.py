@@ -1,0 +1,104 @@
+"""Counters as they were scraped: differences over the run, with every reset seen."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import msgspec
+
+from crashcart.judging.tape import Tape
+from crashcart.model.slo import Selector, Slo
+
+_SERIES = """
+SELECT metric, labels, list(t ORDER BY t) AS times, list(value ORDER BY t) AS readings
+FROM recording.series WHERE list_contains(?, metric) GROUP BY metric, labels ORDER BY metric, labels
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series' samples, in order of time. Runs of equal values hold their first and last sample."""
+
+    metric: str
+    labels: dict[str, str]
+    times: tuple[float, ...]
+    """Seconds from t0."""
+    values: tuple[float, ...]
+
+    def at(self, t_s: float) -> float:
+        """The last value scraped until then; 0 before the first."""
+        index = bisect_right(self.times, t_s)
+        return self.values[index - 1] if index else 0.0
+
+    def grown(self, since_s: float = -math.inf, until_s: float = math.inf) -> float:
+        """By how much it grew between the first sample from `since_s` on and the last until `until_s`.
+
+        A counter that begins again at 0 counts from there on.
+        """
+        inside = [v for t, v in zip(self.times, self.values, strict=True) if since_s <= t <= until_s]
+        return sum(later - earlier if later >= earlier else later for earlier, later in pairwise(inside))
+
+    @property
+    def fell(self) -> bool:
+        """Whether it ever went down, or was no number: whoever counts here was started again."""
+        return any(later < earlier for earlier, later in pairwise(self.values)) or any(
+            not math.isfinite(v) for v in self.values
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A counter's growth in one phase and cohort. `trouble`: why it is no number to judge by; empty where it is one."""
+
+    n: int
+    trouble: str = ""
+
+
+class Counters:
+    """All series of some metrics."""
+
+    def __init__(self, series: Iterable[Series]) -> None:
+        self._by_metric: dict[str, list[Series]] = {}
+        for one in series:
+            self._by_metric.setdefault(one.metric, []).append(one)
+
+    def select(self, selector: Selector) -> tuple[Series, ...]:
+        """Series that a selector selects."""
+        return tuple(one for one in self._by_metric.get(selector.metric, ()) if selector.accepts(one.labels))
+
+    def metric(self, name: str) -> tuple[Series, ...]:
+        """All series of a metric."""
+        return tuple(self._by_metric.get(name, ()))
+
+    def in_phase(self, slo: Slo, selector: Selector, phase: str, cohort: str, start_s: float) -> Counted:
+        """How much was counted for a phase and cohort. There must have been a 0 before the phase began."""
+        found = self.of(slo, selector, cohort, phase)
+        if not found:
+            return Counted(0, f"no data: {selector.metric} has no series for {cohort} in {phase}")
+        if any(one.fell for one in found):
+            return Counted(0, f"{selector.metric} was reset during the run")
+        if any(one.times[0] >= start_s or one.values[0] != 0 for one in found):
+            return Counted(0, f"no data before: {selector.metric} was not scraped at 0 before {phase} began")
+        return Counted(round(sum(one.values[-1] - one.values[0] for one in found)))
+
+    def of(self, slo: Slo, selector: Selector, cohort: str, phase: str | None = None) -> tuple[Series, ...]:
+        """A selector's series of one cohort, of one phase or of all."""
+        return tuple(
+            one
+            for one in self._by_metric.get(selector.metric, ())
+            if one.labels.get(slo.cohort_label) == cohort
+            and (phase is None or one.labels.get(slo.phase_label) == phase)
+            and selector.accepts(one.labels)
+        )
+
+
+def read_counters(tape: Tape, metrics: Sequence[str]) -> Counters:
+    """All samples of these metrics."""
+    return Counters(
+        Series(metric, msgspec.json.decode(labels, type=dict[str, str]), tuple(times), tuple(readings))
+        for metric, labels, times, readings in tape.rows(_SERIES, [sorted(set(metrics))])
+    )

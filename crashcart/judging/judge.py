@@ -1,0 +1,144 @@
+"""Recording → Verdict: a pure function of the recording's files. No clock, no environment, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from crashcart.judging import delivery, evidence, summary, validity
+from crashcart.judging.counters import Counters, read_counters
+from crashcart.judging.invariants import judge_invariants
+from crashcart.judging.objectives import judge_objectives, tally
+from crashcart.judging.recovery import Goodput, judge_recovery
+from crashcart.judging.shoppers import REFUSED, Shoppers, read_by_second, read_shoppers
+from crashcart.judging.tape import Tape, open_tape
+from crashcart.judging.verdict import Findings, discounted, exit_status, headline, look_at, outcome_of, reasons
+from crashcart.model.plan import Plan
+from crashcart.model.slo import Selector
+from crashcart.model.verdict import (
+    VERDICT_FORMAT,
+    EvidenceResult,
+    ObjectiveResult,
+    RecoveryResult,
+    ValidityCheck,
+    Verdict,
+)
+
+METRICS = (
+    "shopper_intended_total",
+    "shopper_events_total",
+    delivery.LATENESS,
+    evidence.CALLS,
+    summary.REQUESTS,
+)
+
+
+def judge(recording_dir: Path) -> Verdict:
+    """Judge a recording, whole or cut short.
+
+    Raises BadFile where it is none or was altered, UsageError where it is of a newer crashcart.
+    """
+    with open_tape(recording_dir) as tape:
+        return _judge(tape)
+
+
+def encode(verdict: Verdict) -> bytes:
+    """`verdict.json`: the same verdict is the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(verdict), indent=1) + b"\n"
+
+
+def _judge(tape: Tape) -> Verdict:
+    plan = tape.plan
+    shoppers = read_shoppers(tape)
+    counters = read_counters(tape, (*METRICS, *(selector.metric for selector in _selectors(plan))))
+    tallies = {objective.id: tally(plan, objective, counters, shoppers) for objective in plan.objectives}
+    objectives = judge_objectives(plan, tallies)
+    windows = {fault.id: evidence.window_of(tape, fault) for fault in plan.faults}
+    probes = evidence.read_probes(tape)
+    seen = tuple(evidence.judge_evidence(fault, windows, plan.faults, probes, counters) for fault in plan.faults)
+    findings = discounted(
+        Findings(
+            validity=_validity(tape, objectives, seen, windows, shoppers, counters),
+            objectives=objectives,
+            recovery=_recovery(tape, shoppers, counters),
+            invariants=judge_invariants(tape, shoppers),
+        )
+    )
+    outcome = outcome_of(findings)
+    return Verdict(
+        format=VERDICT_FORMAT,
+        experiment=plan.name,
+        title=plan.title,
+        hypothesis=plan.hypothesis,
+        run_id=tape.manifest.run_id if tape.manifest else "",
+        outcome=outcome,
+        exit_status=int(exit_status(tape, outcome)),
+        headline=headline(tape, findings, outcome),
+        reasons=reasons(findings),
+        look_at=look_at(tape, findings),
+        ended=tape.ended,
+        valid=findings.valid,
+        validity=findings.validity,
+        evidence=seen,
+        objectives=findings.objectives,
+        recovery=findings.recovery,
+        invariants=findings.invariants,
+        phases=summary.phases(tape, shoppers),
+        cost=summary.cost(tape, shoppers),
+        disagreements=summary.disagreements(tape, counters),
+        crashcart_version=plan.crashcart_version,
+    )
+
+
+def _selectors(plan: Plan) -> tuple[Selector, ...]:
+    """Of every SLO that something is expected of."""
+    names = {objective.slo for objective in plan.objectives} | set(plan.recovery.slos if plan.recovery else ())
+    slos = [plan.slo(name) for name in sorted(names)]
+    return tuple(selector for slo in slos for selector in (slo.good, slo.total, slo.excluded) if selector is not None)
+
+
+def _validity(
+    tape: Tape,
+    objectives: tuple[ObjectiveResult, ...],
+    seen: tuple[EvidenceResult, ...],
+    windows: dict[str, evidence.Window],
+    shoppers: Shoppers,
+    counters: Counters,
+) -> tuple[ValidityCheck, ...]:
+    """Every condition under which the run counts, the one that explains the others first."""
+    about_faults: tuple[ValidityCheck, ...] = ()
+    if tape.plan.faults:
+        about_faults = (
+            validity.gate(tape, objectives),
+            validity.faults_on_time(tape, windows),
+            validity.evidence(seen),
+            validity.undone(tape),
+        )
+    return (
+        validity.completed(tape),
+        *about_faults,
+        validity.harness_parts(tape),
+        validity.proxies(tape),
+        delivery.load_delivered(tape),
+        delivery.lateness(tape, counters),
+        delivery.load_unbroken(tape, shoppers),
+        delivery.counters_agree(tape, shoppers, counters),
+        validity.scrapes(tape, _selectors(tape.plan)),
+        validity.clock(tape),
+        validity.recording(tape),
+    )
+
+
+def _recovery(tape: Tape, shoppers: Shoppers, counters: Counters) -> RecoveryResult | None:
+    plan = tape.plan
+    if plan.recovery is None:
+        return None
+    refused = shoppers.count(lambda group: group.outcome in REFUSED) if shoppers.unconfirmable else 0
+    return judge_recovery(
+        plan,
+        Goodput(shoppers.offered_by_s, shoppers.good_by_s),
+        read_by_second(tape, plan.recovery.from_s),
+        counters,
+        unconfirmed=refused,
+    )

@@ -1,0 +1,185 @@
+"""Recovery: the first second from which all stayed well until the end. One good answer is not recovery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crashcart.judging.counters import Counters, Series
+from crashcart.judging.numbers import SIGNIFICANT, met, percent, rounded
+from crashcart.judging.objectives import Tally, corrected_p_values
+from crashcart.judging.shoppers import BySecond
+from crashcart.model.plan import Plan, PlannedRecovery
+from crashcart.model.slo import Slo
+from crashcart.model.verdict import Outcome, RecoveryResult
+
+WINDOW_S = 3
+"""Goodput is looked at over at least so many seconds …"""
+WINDOW_EVENTS = 20
+"""… and so many purchases: one that is lost is not a relapse, and 5 % of fewer than this is less than one."""
+MIN_EVENTS = 20
+INTENDED = "shopper_intended_total"
+
+
+@dataclass(frozen=True)
+class Goodput:
+    """Purchases by the second they were planned for."""
+
+    offered: Mapping[int, int]
+    good: Mapping[int, int]
+
+    def ratio(self, start_s: int, end_s: int) -> float | None:
+        """Good over offered from one second to before another; None where nothing was offered."""
+        offered = sum(self.offered.get(second, 0) for second in range(start_s, end_s))
+        good = sum(self.good.get(second, 0) for second in range(start_s, end_s))
+        return good / offered if offered else None
+
+    def sick_windows(self, start_s: int, end_s: int, least: float) -> list[int]:
+        """Starts of windows in which the ratio is under `least`. A window is grown until it holds enough purchases."""
+        sick = []
+        for start in range(start_s, end_s):
+            window_end = self._window_end(start, end_s)
+            if window_end is None:
+                break
+            ratio = self.ratio(start, window_end)
+            if ratio is not None and ratio < least - 1e-12:
+                sick.append(start)
+        return sick
+
+    def _window_end(self, start: int, end_s: int) -> int | None:
+        offered = 0
+        for second in range(start, end_s):
+            offered += self.offered.get(second, 0)
+            if second + 1 - start >= WINDOW_S and offered >= WINDOW_EVENTS:
+                return second + 1
+        return None
+
+
+def judge_recovery(
+    plan: Plan, goodput: Goodput, by_second: BySecond, counters: Counters, *, unconfirmed: int
+) -> RecoveryResult | None:
+    """None where no recovery is expected. `unconfirmed`: refusals that nobody could ask the books about."""
+    wanted = plan.recovery
+    if wanted is None:
+        return None
+    baseline, end_s = plan.phase("baseline"), math.floor(plan.phases[-1].end_s)
+    first_s = math.ceil(wanted.from_s)
+    base = goodput.ratio(math.ceil(baseline.start_s), math.floor(baseline.end_s))
+    observed_for_s = rounded(end_s - wanted.from_s, 3)
+    if not base:
+        reason = "no data: not one purchase of the baseline came through" if base == 0 else "no data: no baseline"
+        return RecoveryResult(Outcome.INCONCLUSIVE, reason, wanted.within_s, None, observed_for_s, base, None)
+    least = wanted.goodput_ratio * base
+    started_s = math.floor(min(fault.start_s for fault in plan.faults)) if plan.faults else first_s
+    sick = goodput.sick_windows(started_s, end_s, least)
+    breached = next((second - started_s for second in sick), None)
+    earliest = max([first_s, *(second + 1 for second in sick)])
+    latest = math.floor(end_s - wanted.hold_s)
+    found, why, unclear = None, f"goodput over offered was under {percent(least)}", False
+    for second in range(earliest, latest + 1):
+        states = [
+            _enough(goodput, second, end_s),
+            *(_slo_at(plan.slo(name), second, end_s, by_second, counters) for name in wanted.slos),
+        ]
+        missed = [state for state in states if state.why]
+        ratio = goodput.ratio(second, end_s)
+        if not missed and ratio is not None and ratio >= least - 1e-12:
+            found = second
+            break
+        why = missed[0].why if missed else f"goodput over offered was under {percent(least)}"
+        unclear = bool(missed) and all(state.unclear for state in missed)
+    outcome, reason = _decide(wanted, found, observed_for_s, why, unclear=unclear)
+    if outcome is Outcome.FAIL and unconfirmed:
+        outcome, reason = (
+            Outcome.INCONCLUSIVE,
+            f"{reason}; {unconfirmed} refusals could not be confirmed and count as bad",
+        )
+    return RecoveryResult(
+        outcome=outcome,
+        reason=reason,
+        within_s=wanted.within_s,
+        recovered_after_s=None if found is None else rounded(max(0.0, found - wanted.from_s), 3),
+        observed_for_s=observed_for_s,
+        baseline_ratio=rounded(base),
+        breached_after_s=None if breached is None else float(breached),
+    )
+
+
+def _decide(
+    wanted: PlannedRecovery, found: int | None, observed_for_s: float, why: str, *, unclear: bool
+) -> tuple[Outcome, str]:
+    if found is not None:
+        after_s = max(0.0, found - wanted.from_s)
+        told = f"well again {after_s:g} s after the last fault ended, to the end; {wanted.within_s:g} s were allowed"
+        return (Outcome.PASS if after_s <= wanted.within_s else Outcome.FAIL), told
+    if unclear:
+        return Outcome.INCONCLUSIVE, why
+    watched = f"not well again in the {observed_for_s:g} s that were watched"
+    return Outcome.FAIL, f"{watched}, of which the last {wanted.hold_s:g} s must be healthy: {why}"
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    why: str = ""
+    """What is not well; empty where all is."""
+    unclear: bool = False
+    """Nothing is known to be wrong: there is too little to tell."""
+
+
+def _enough(goodput: Goodput, since_s: int, end_s: int) -> _State:
+    offered = sum(goodput.offered.get(second, 0) for second in range(since_s, end_s))
+    if offered >= MIN_EVENTS:
+        return _State()
+    return _State(f"only {offered} purchases were intended from {since_s} s on, too few to tell", unclear=True)
+
+
+def _slo_at(slo: Slo, since_s: int, end_s: int, by_second: BySecond, counters: Counters) -> _State:
+    """Whether an SLO is met from a second on: for all, as observed; for each cohort, not missed beyond chance."""
+    family = {cohort: _count(slo, cohort, since_s, end_s, by_second, counters) for cohort in slo.objectives}
+    troubles = [counted.trouble for counted in family.values() if counted.trouble]
+    if troubles:
+        return _State(f"{slo.name}: {troubles[0]}", unclear=True)
+    everyone = family["all"]
+    if not slo.only_failures and everyone.valid < MIN_EVENTS:
+        return _State(f"{slo.name}: only {everyone.valid} events from {since_s} s on, too few to tell", unclear=True)
+    if not met(everyone.good, everyone.valid, slo.objectives["all"]):
+        return _State(_told(slo, "all", everyone, since_s))
+    corrected = corrected_p_values([(family[cohort], wanted) for cohort, wanted in slo.objectives.items()])
+    for (cohort, wanted), p_value in zip(slo.objectives.items(), corrected, strict=True):
+        if not met(family[cohort].good, family[cohort].valid, wanted) and p_value < SIGNIFICANT:
+            return _State(_told(slo, cohort, family[cohort], since_s))
+    return _State()
+
+
+def _told(slo: Slo, cohort: str, counted: Tally, since_s: int) -> str:
+    ratio = percent(counted.good / counted.valid)
+    who = "" if cohort == "all" else f" of {cohort}"
+    return f"{slo.name}{who} was {ratio} from {since_s} s on, the objective is {percent(slo.objectives[cohort])}"
+
+
+def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond, counters: Counters) -> Tally:
+    if slo.total.metric == INTENDED:
+        # Purchases by the second they were planned for, from the diary: exact, and slow ones are not counted later.
+        offered, good = by_second.offered.get(cohort, {}), by_second.good.get(cohort, {})
+        return Tally(_from(good, since_s, end_s), _from(offered, since_s, end_s))
+    good_series, total_series = counters.of(slo, slo.good, cohort), counters.of(slo, slo.total, cohort)
+    if not good_series or not total_series:
+        return Tally(0, 0, trouble=f"no data: no series of {cohort}")
+    if any(one.fell for one in (*good_series, *total_series)):
+        return Tally(0, 0, trouble="a counter was reset during the run")
+    good_n, total_n = _grown(good_series, since_s), _grown(total_series, since_s)
+    excluded = 0
+    if slo.excluded is not None:
+        confirmed = by_second.confirmed.get(cohort, {})
+        excluded = min(total_n - good_n, sum(n for second, n in confirmed.items() if second >= since_s))
+    return Tally(good_n, total_n, max(excluded, 0))
+
+
+def _from(counts: Mapping[int, int], since_s: int, end_s: int) -> int:
+    return sum(n for second, n in counts.items() if since_s <= second < end_s)
+
+
+def _grown(series: Sequence[Series], since_s: int) -> int:
+    """From the last scrape before that second: up to a second more than asked for, never less."""
+    return round(sum(one.values[-1] - one.at(since_s) for one in series))

@@ -1,0 +1,162 @@
+"""What the shoppers wrote down: intents by phase, cohort, second and outcome, and which refusals the books confirm."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
+from functools import lru_cache
+
+import msgspec
+
+from crashcart.judging.tape import Tape
+
+REFUSED = ("declined", "sold_out")
+"""Refusals of business: neither good nor bad where the books confirm them."""
+OUTCOMES = ("ok", "declined", "sold_out", "failed", "unknown", "gave_up", "blocked")
+LOAD_PROBLEMS = ("load-not-started", "load-crashed")
+"""Problems of an intent that are the load's own doing. Not `load-stopped`: who waits at the end waits for the shop."""
+
+_CONFIRMED = """
+CREATE TABLE recording.confirmed AS
+SELECT DISTINCT intents.id AS id, intents.outcome AS told, books.outcome AS booked
+FROM ({sql}) AS books(intent_id, outcome) JOIN intents ON intents.id = books.intent_id
+WHERE intents.outcome = 'unknown' OR (intents.outcome IN ('declined', 'sold_out') AND intents.outcome = books.outcome)
+"""
+_NOTHING_CONFIRMED = "CREATE TABLE recording.confirmed (id VARCHAR, told VARCHAR, booked VARCHAR)"
+_GROUPS = """
+SELECT phase, {meant} AS meant, cohorts, outcome, confirmed.id IS NOT NULL AND outcome <> 'unknown' AS excluded,
+       sent_s IS NOT NULL AS sent, count(*) AS n
+FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
+GROUP BY ALL
+"""
+_SECONDS = """
+SELECT floor(planned_s)::BIGINT AS second, outcome = 'ok' AS good, count(*) AS n
+FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
+WHERE confirmed.id IS NULL OR outcome = 'unknown'
+GROUP BY ALL
+"""
+_BY_SECOND = """
+SELECT cohorts, floor(planned_s)::BIGINT AS planned, floor(intended_s)::BIGINT AS meant, outcome,
+       confirmed.id IS NOT NULL AND outcome <> 'unknown' AS excluded, count(*) AS n
+FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
+WHERE planned_s >= ? OR intended_s >= ?
+GROUP BY ALL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """So many intents that are alike in everything that is counted."""
+
+    phase: str
+    """Of the planned time."""
+    meant_phase: str
+    """Of the first intended click; empty where there was none."""
+    cohorts: tuple[str, ...]
+    """`all` and `network:amex`, …"""
+    outcome: str
+    excluded: bool
+    """Declined or sold out, and confirmed."""
+    sent: bool
+    n: int
+
+
+@dataclass(frozen=True)
+class Shoppers:
+    """All intents, counted."""
+
+    groups: tuple[Group, ...]
+    unconfirmable: str
+    """Why the books could not be asked about refusals; empty where they could."""
+    offered_by_s: Mapping[int, int]
+    """Second of the planned time → intents, without those that were refused and confirmed."""
+    good_by_s: Mapping[int, int]
+    """Second of the planned time → intents that ended ok."""
+
+    def count(self, keep: Callable[[Group], bool] = lambda _: True) -> int:
+        """Intents of which `keep` is true."""
+        return sum(group.n for group in self.groups if keep(group))
+
+    def planned_in(self, phase: str, outcome: str | None = None) -> Counter[str]:
+        """Cohort → intents planned for a phase, all of them or those that ended so."""
+        return self.by_cohort(lambda group: group.phase == phase and outcome in (None, group.outcome))
+
+    def by_cohort(self, keep: Callable[[Group], bool]) -> Counter[str]:
+        """Cohort → intents of which `keep` is true."""
+        found: Counter[str] = Counter()
+        for group in self.groups:
+            if keep(group):
+                for cohort in group.cohorts:
+                    found[cohort] += group.n
+        return found
+
+
+def read_shoppers(tape: Tape) -> Shoppers:
+    """Ask the books about refusals, then count all intents."""
+    unconfirmable = _confirm(tape)
+    groups = [
+        Group(phase or "", meant or "", _labels(cohorts or "{}"), outcome, bool(excluded), bool(sent), n)
+        for phase, meant, cohorts, outcome, excluded, sent, n in tape.rows(_GROUPS.format(meant=_meant(tape)))
+    ]
+    offered: Counter[int] = Counter()
+    good: Counter[int] = Counter()
+    for second, is_good, n in tape.rows(_SECONDS):
+        offered[second] += n
+        good[second] += n if is_good else 0
+    return Shoppers(tuple(sorted(groups, key=astuple)), unconfirmable, offered, good)
+
+
+@dataclass(frozen=True)
+class BySecond:
+    """Cohort → second → intents."""
+
+    offered: Mapping[str, Mapping[int, int]]
+    """By the planned second, refused and confirmed ones left out."""
+    good: Mapping[str, Mapping[int, int]]
+    """By the planned second, those that ended ok."""
+    confirmed: Mapping[str, Mapping[int, int]]
+    """By the second of the first intended click, refused and confirmed ones."""
+
+
+def read_by_second(tape: Tape, since_s: float) -> BySecond:
+    """Every cohort's intents from a time on."""
+    offered: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    good: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    confirmed: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for cohorts, planned, meant, outcome, excluded, n in tape.rows(_BY_SECOND, [since_s, since_s]):
+        for cohort in _labels(cohorts or "{}"):
+            if excluded and meant is not None:
+                confirmed[cohort][meant] += n
+            if planned >= since_s and not excluded:
+                offered[cohort][planned] += n
+                good[cohort][planned] += n if outcome == "ok" else 0
+    return BySecond(offered, good, confirmed)
+
+
+def _confirm(tape: Tape) -> str:
+    """Table `recording.confirmed`; why it is empty, where the books could not be asked."""
+    import duckdb
+
+    sql = tape.plan.truth.exclusions_sql.strip().rstrip(";")
+    if not sql:
+        tape.database.execute(_NOTHING_CONFIRMED)
+        return "the project has no exclusions.sql"
+    try:
+        tape.database.execute(_CONFIRMED.format(sql=sql + "\n"))
+    except duckdb.Error as error:
+        tape.database.execute(_NOTHING_CONFIRMED)
+        return str(error).splitlines()[0]
+    return ""
+
+
+def _meant(tape: Tape) -> str:
+    """The phase of `intended_s`, as the load labels it: what was meant for after the last phase belongs to that."""
+    cases = " ".join(f"WHEN intended_s < {phase.end_s!r} THEN '{phase.name}'" for phase in tape.plan.phases)
+    return f"CASE WHEN intended_s IS NULL THEN '' {cases} ELSE '{tape.plan.phases[-1].name}' END"
+
+
+@lru_cache(maxsize=4096)
+def _labels(cohorts: str) -> tuple[str, ...]:
+    values: dict[str, str] = msgspec.json.decode(cohorts, type=dict[str, str])
+    return ("all", *(f"{dimension}:{value}" for dimension, value in sorted(values.items())))

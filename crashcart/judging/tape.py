@@ -1,0 +1,182 @@
+"""A recording, opened to be judged: its plan and events in memory, its tables in DuckDB, nothing else within reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.fault import LogRecord
+from crashcart.model.plan import PLAN_FORMAT, Phase, Plan
+from crashcart.model.recording import FILES, INTENT_COLUMNS, Event, Manifest
+from crashcart.recorder import relation, unreadable_lines, verify
+from crashcart.recorder.manifest import Ended
+from crashcart.recorder.reading import TABLES, Table, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_MEMORY = "300MB"
+Record = TypeVar("Record", Event, LogRecord)
+_EMPTY: dict[Table, str] = {
+    "intents": ", ".join(f"NULL::{kind} AS {name}" for name, kind in INTENT_COLUMNS.items()),
+    "pace": "NULL::BIGINT AS t, NULL::BIGINT AS scheduled, NULL::BIGINT AS started, NULL::DOUBLE AS late_p99_ms",
+    "series": "NULL::VARCHAR AS metric, NULL::VARCHAR AS labels, NULL::DOUBLE AS t, NULL::DOUBLE AS value",
+    "evidence": "NULL::DOUBLE AS t, NULL::VARCHAR AS proxy, NULL::VARCHAR AS side, true AS ok, NULL::DOUBLE AS ms",
+}
+
+
+class LoadSummary(msgspec.Struct, frozen=True):
+    """What of `load-summary.json` bears on whether the run counts."""
+
+    broken: str = ""
+    not_started: int = 0
+    crashed: int = 0
+    lateness: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Tape:
+    """One recording."""
+
+    directory: Path
+    plan: Plan
+    manifest: Manifest | None
+    """None where the run was cut short."""
+    events: tuple[Event, ...]
+    faultlog: tuple[LogRecord, ...]
+    summary: LoadSummary | None
+    missing: tuple[Table, ...]
+    unreadable: int
+    """Lines of its tables that are not what they should be."""
+    database: DuckDBPyConnection
+    """`intents`, every source of the books that was read, and `recording.pace`, `.series` and `.evidence`."""
+
+    @property
+    def ended(self) -> Ended:
+        """How the run came to its end; without a manifest, by what was noted last."""
+        if self.manifest is not None:
+            return self.manifest.ended
+        return "interrupted" if self.first("interrupted") else "broken"
+
+    @property
+    def reached(self) -> tuple[Phase, ...]:
+        """Phases that were run to their end."""
+        if self.ended == "completed":
+            return self.plan.phases
+        stops = ("gate", "guardrail", "interrupted", "died", "fault-failed", "error")
+        times = [event.t for event in self.events if event.event in stops and not event.data.get("passed")]
+        until_s = min(times, default=max((event.t for event in self.events), default=0.0))
+        return tuple(phase for phase in self.plan.phases if phase.end_s <= until_s)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows. duckdb.Error where the query is wrong or a table is missing."""
+        return self.database.execute(sql, list(parameters)).fetchall()
+
+    def named(self, name: str) -> tuple[Event, ...]:
+        """Events of that name, in order."""
+        return tuple(event for event in self.events if event.event == name)
+
+    def first(self, name: str) -> Event | None:
+        """The first event of that name."""
+        return next((event for event in self.events if event.event == name), None)
+
+
+@contextmanager
+def open_tape(directory: Path) -> Iterator[Tape]:
+    """Open a recording, whole or cut short.
+
+    Raises BadFile where it is none or was altered, UsageError where it is of a newer crashcart.
+    """
+    import duckdb
+
+    plan = read_plan(directory)
+    manifest = verify(directory) if (directory / FILES["manifest"]).exists() else None
+    with duckdb.connect(config={"memory_limit": _MEMORY, "preserve_insertion_order": False}) as database:
+        missing = _define(database, directory, plan)
+        yield Tape(
+            directory=directory,
+            plan=plan,
+            manifest=manifest,
+            events=_lines(directory / FILES["events"], Event),
+            faultlog=_lines(directory / FILES["faultlog"], LogRecord),
+            summary=_summary(directory / "load-summary.json"),
+            missing=missing,
+            unreadable=sum(unreadable_lines(directory, table) for table in TABLES),
+            database=database,
+        )
+
+
+def read_plan(directory: Path) -> Plan:
+    """The plan that was run."""
+    path = directory / FILES["plan"]
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        remedy = "name a folder that `crashcart run` wrote, such as runs/latest"
+        raise BadFile(f"this is no recording: {error.strerror}", file=path, line=None, remedy=remedy) from error
+    try:
+        found = msgspec.json.decode(content, type=_Head).format
+        if found != PLAN_FORMAT:
+            raise UsageError(f"the plan's format is {found!r}, this crashcart reads {PLAN_FORMAT}", where=str(path))
+        return msgspec.json.decode(content, type=Plan)
+    except msgspec.DecodeError as error:
+        raise BadFile(f"this is no plan: {error}", file=path, line=None) from error
+
+
+class _Head(msgspec.Struct, frozen=True):
+    format: str = ""
+
+
+def _define(database: DuckDBPyConnection, directory: Path, plan: Plan) -> tuple[Table, ...]:
+    missing: list[Table] = []
+    # Queries come with the recording, which may be somebody else's: they get to read this folder and nothing else.
+    database.execute(f"SET allowed_directories = [{quoted(directory.resolve())}]")
+    database.execute("CREATE SCHEMA recording")
+    # Witnesses show times; they must not depend on where it is judged.
+    database.execute("SET TimeZone = 'UTC'")
+    for table in TABLES:
+        select = relation(directory.resolve(), table)
+        if select is None:
+            missing.append(table)
+            select = f"SELECT {_EMPTY[table]} WHERE false"
+        kind = "VIEW" if (directory / f"{table}.parquet").exists() else "TABLE"
+        name = table if table == "intents" else f"recording.{table}"
+        database.execute(f"CREATE {kind} {name} AS {select}")
+    for source in plan.truth.sources:
+        path = directory.resolve() / FILES["truth"] / f"{source}.parquet"
+        if path.exists():
+            name = '"' + source.replace('"', '""') + '"'
+            database.execute(f"CREATE VIEW {name} AS FROM read_parquet({quoted(path)})")
+    database.execute("SET enable_external_access = false")
+    database.execute("SET lock_configuration = true")
+    return tuple(missing)
+
+
+def _lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:
+    """All lines; the last one may have been cut short by a kill."""
+    if not path.exists():
+        return ()
+    found: list[Record] = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            found.append(msgspec.json.decode(line, type=kind))
+        except msgspec.DecodeError as error:
+            raise BadFile(f"not a line of {path.name}: {error}", file=path, line=number) from error
+    return tuple(found)
+
+
+def _summary(path: Path) -> LoadSummary | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LoadSummary)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise BadFile(f"this is no summary of a load: {error}", file=path, line=None) from error

@@ -1,0 +1,208 @@
+"""Validity: whether a run counts at all. A run that does not proves nothing, good or bad, of its objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from crashcart.judging.evidence import Window
+from crashcart.judging.tape import Tape
+from crashcart.model.plan import PlannedFault
+from crashcart.model.slo import Selector
+from crashcart.model.verdict import EvidenceResult, ObjectiveResult, Outcome, ValidityCheck
+
+MOVED_S = 1.0
+"""A fault that came or went so much beside its time was not the planned one."""
+LOAD_JOB = "load"
+PARTS = ("toxiproxy", "prometheus", "load", "watchdog", "harness")
+
+_ENDINGS = {
+    "gate-closed": "the gate stayed closed: the baseline missed an objective, so no fault was injected",
+    "guardrail": "a guardrail aborted it",
+    "interrupted": "it was interrupted",
+    "broken": "it broke down",
+}
+
+
+def completed(tape: Tape) -> ValidityCheck:
+    """The run went through its whole timeline and everything was recorded."""
+    title = "the run came to its planned end"
+    if tape.ended == "completed":
+        return ValidityCheck("completed", title, True, f"{tape.plan.duration_s:g} s, as planned")
+    return ValidityCheck("completed", title, False, _why_ended(tape), _remedy(tape.ended))
+
+
+def _why_ended(tape: Tape) -> str:
+    why = _ENDINGS[tape.ended]
+    for name in ("guardrail", "fault-failed", "boot-failed", "error"):
+        event = tape.first(name)
+        if event is not None:
+            said = event.data.get("reason") or event.data.get("error") or event.data.get("traceback") or ""
+            lines = str(said).strip().splitlines()
+            if lines:
+                return f"{why}: {lines[-1] if name == 'error' else lines[0]}"
+    return why
+
+
+def _remedy(ended: str) -> str:
+    return {
+        "gate-closed": "look at the baseline's objectives: the shop was not healthy before anything was broken",
+        "guardrail": "look at the timeline around the abort",
+        "interrupted": "let it run to its end",
+    }.get(ended, "see events.jsonl and the logs")
+
+
+def gate(tape: Tape, objectives: Sequence[ObjectiveResult]) -> ValidityCheck:
+    """The shop was well before it was broken. Judged again here, with everything settled."""
+    title = "the shop was healthy before anything was broken"
+    missed = [one for one in objectives if one.phase == "baseline" and one.outcome is Outcome.FAIL]
+    if missed:
+        told = "; ".join(f"{one.slo} of {one.cohort}: {one.reason}" for one in missed[:3])
+        return ValidityCheck("gate", title, False, told, "mend the baseline first")
+    closed = [event for event in tape.named("gate") if not event.data.get("passed")]
+    if closed:
+        rows = [row for row in closed[0].data.get("results", []) if not row.get("met")]
+        told = "; ".join(f"{row.get('objective')}: {row.get('reason')}" for row in rows[:3])
+        why = told or str(closed[0].data.get("reason", "it missed an objective"))
+        return ValidityCheck("gate", title, False, f"closed during the run: {why}", "mend the baseline first")
+    if tape.first("gate") is None:
+        return ValidityCheck("gate", title, False, "no data: the gate was never reached")
+    told = f"{sum(one.phase == 'baseline' for one in objectives)} objectives of the baseline looked at"
+    return ValidityCheck("gate", title, True, told)
+
+
+def faults_on_time(tape: Tape, windows: Mapping[str, Window]) -> ValidityCheck:
+    """Each fault came and went when it was planned to."""
+    title = "faults came and went when planned"
+    troubles = list(_moved(tape.plan.faults, windows))
+    told = ", ".join(
+        f"{fault.id} {_at(windows[fault.id].injected_s)}–{_at(windows[fault.id].undoing_s)} s"
+        for fault in tape.plan.faults
+    )
+    return ValidityCheck("faults-on-time", title, not troubles, "; ".join(troubles) or told)
+
+
+def _at(t: float | None) -> str:
+    return "?" if t is None else f"{t:.1f}"
+
+
+def _moved(faults: Sequence[PlannedFault], windows: Mapping[str, Window]) -> Iterator[str]:
+    for fault in faults:
+        window = windows[fault.id]
+        for what, planned, real in (
+            ("injected", fault.start_s, window.injected_s),
+            ("undone", fault.end_s, window.undoing_s),
+        ):
+            if real is None:
+                yield f"{fault.title}: never {what}"
+            elif abs(real - planned) > MOVED_S:
+                yield f"{fault.title}: {what} at {real:.1f} s, planned for {planned:.1f} s"
+
+
+def evidence(results: Sequence[EvidenceResult]) -> ValidityCheck:
+    """Every fault was measured where it should act, and nowhere else."""
+    title = "every fault was seen to act"
+    troubles = [f"{one.title}: {one.detail}" for one in results if not one.ok]
+    told = "; ".join(f"{one.title}: {one.detail}" for one in results)
+    remedy = "a fault that did nothing proves nothing: see the evidence"
+    return ValidityCheck("evidence", title, not troubles, "; ".join(troubles) or told, remedy if troubles else "")
+
+
+def scrapes(tape: Tape, selectors: Sequence[Selector]) -> ValidityCheck:
+    """No gap over 3 s in what objectives are judged by. A target that is down on purpose is excused."""
+    title = "Prometheus saw what objectives are judged by, without gaps"
+    gating = {LOAD_JOB, *_jobs(tape, selectors)}
+    judged = [phase for phase in tape.reached if phase.name != "warmup"]
+    troubles = [str(event.data.get("error", "?")) for event in tape.named("prometheus-error")][:3]
+    beside = 0
+    for event in tape.named("scrape-gap"):
+        job, from_s, to_s = str(event.data.get("job")), float(event.data["from_s"]), float(event.data["to_s"])
+        if not any(from_s < phase.end_s and to_s > phase.start_s for phase in judged) or _excused(
+            tape, job, from_s, to_s
+        ):
+            continue
+        if job.partition("/")[0] in gating:
+            troubles.append(f"nothing was scraped of {job} from {from_s:.1f} s to {to_s:.1f} s")
+        else:
+            beside += 1
+    told = f"no gap over 3 s of {', '.join(sorted(gating))}" + (f"; {beside} of others" if beside else "")
+    return ValidityCheck("scrapes", title, not troubles, "; ".join(troubles) or told)
+
+
+def _jobs(tape: Tape, selectors: Sequence[Selector]) -> set[str]:
+    metrics = sorted({selector.metric for selector in selectors})
+    sql = "SELECT DISTINCT json_extract_string(labels, '$.job') FROM recording.series WHERE list_contains(?, metric)"
+    return {job for (job,) in tape.rows(sql, [metrics]) if job}
+
+
+def _excused(tape: Tape, job: str, from_s: float, to_s: float) -> bool:
+    for fault in tape.plan.faults:
+        if fault.effect.measure != "instance-down":
+            continue
+        services = {target.split("[")[0] for target in fault.targets}
+        last_s = fault.end_s + fault.effect.settle_s + 3.0
+        if job.partition("/")[0] in services and fault.start_s - 3.0 <= from_s and to_s <= last_s:
+            return True
+    return False
+
+
+def clock(tape: Tape) -> ValidityCheck:
+    """The wall clock, which Prometheus stamps samples with, was left alone."""
+    steps = tape.named("clock-step")
+    told = "; ".join(f"it was set by {float(step.data.get('by_s', 0)):+.2f} s at {step.t:.0f} s" for step in steps)
+    return ValidityCheck("clock", "the machine's clock was left alone", not steps, told or "no step was seen")
+
+
+def harness_parts(tape: Tape) -> ValidityCheck:
+    """Nothing of the harness died, and nobody but it had to undo a fault."""
+    title = "the harness stayed whole"
+    died = [str(event.data.get("part", "?")) for event in tape.named("died")]
+    troubles = [f"{part} died" for part in died if part.partition("[")[0] in PARTS]
+    troubles += ["the load did not settle" for _ in tape.named("load-not-settled")]
+    others = sorted({record.by for record in tape.faultlog if record.by != "harness" and record.op != "undo-failed"})
+    troubles += [f"the {who} had to undo faults" for who in others]
+    troubles += [f"a fault could not be done: {event.data.get('error', '?')}" for event in tape.named("fault-failed")]
+    return ValidityCheck(
+        "harness-parts", title, not troubles, "; ".join(troubles) or "load, proxies, Prometheus, watchdog"
+    )
+
+
+def undone(tape: Tape) -> ValidityCheck:
+    """Everything that was broken is known to be mended."""
+    left = not_undone(tape)
+    title = "what was broken was mended"
+    told = "; ".join(left) or f"{sum(record.op == 'undone' for record in tape.faultlog)} steps undone"
+    return ValidityCheck("undone", title, not left, told, "run `crashcart recover`" if left else "")
+
+
+def not_undone(tape: Tape) -> tuple[str, ...]:
+    """Steps of faults that the log announces and does not take back."""
+    still: dict[tuple[str, bytes], str] = {}
+    for record in tape.faultlog:
+        key = (record.fault, msgspec.json.encode(record.step, order="sorted"))
+        if record.op == "undone":
+            still.pop(key, None)
+        else:
+            still[key] = f"{record.fault} {record.step.kind} on {record.step.target} is not undone"
+    return tuple(still.values())
+
+
+def proxies(tape: Tape) -> ValidityCheck:
+    """Toxiproxy was not started again: that cuts every connection of the shop."""
+    again = [str(event.data.get("part", "?")) for event in tape.named("restarted")]
+    told = "; ".join(f"{part} had to be restarted" for part in again)
+    return ValidityCheck("proxies", "the proxies were never restarted", not again, told or "they were not")
+
+
+def recording(tape: Tape) -> ValidityCheck:
+    """Everything that should have been recorded is there and can be read."""
+    title = "the recording is whole"
+    needed = [name for name in tape.missing if name != "evidence" or tape.plan.faults]
+    troubles = [f"there is no table of {name}" for name in needed]
+    if tape.manifest is None:
+        troubles.append("it has no manifest: the run was cut short")
+    if tape.unreadable:
+        troubles.append(f"{tape.unreadable} lines cannot be read")
+    told = f"{len(tape.manifest.files)} files, hashes as recorded" if tape.manifest else ""
+    return ValidityCheck("recording", title, not troubles, "; ".join(troubles) or told)
