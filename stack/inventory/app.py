@@ -193,7 +193,12 @@ def _line(value: Any) -> Line:
     if not isinstance(value, dict):
         raise bad_request('a line is {"sku": …, "quantity": …}')
     sku, quantity = value.get("sku"), value.get("quantity")
-    if not isinstance(sku, str) or not sku.isprintable() or type(quantity) is not int or not 0 < quantity <= MAX_QUANTITY:
+    if (
+        not isinstance(sku, str)
+        or not sku.isprintable()
+        or type(quantity) is not int
+        or not 0 < quantity <= MAX_QUANTITY
+    ):
         raise bad_request(f"a line has a sku and a quantity from 1 to {MAX_QUANTITY}")
     return Line(sku, quantity)
 

@@ -137,5 +137,6 @@ RETURNING h.order_id, h.expires_at
 """
 
 PRODUCTS = "SELECT sku, name, price_cents, business_line, rank, on_hand FROM products ORDER BY rank"
-SOLD_OUT = "SELECT sku FROM products WHERE on_hand <= 0 ORDER BY sku"
-VERSION = "SELECT version FROM catalogue_version"
+STOCK = """
+SELECT version, ARRAY(SELECT sku FROM products WHERE on_hand <= 0 ORDER BY sku) AS sold_out FROM catalogue_version
+"""

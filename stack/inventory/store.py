@@ -145,9 +145,9 @@ class Stock:
 
     async def sold_out(self) -> tuple[int, list[str]]:
         """The catalogue's version, and the skus of which nothing is left."""
-        version = await self._database.fetchval(statements.VERSION, idempotent=True)
-        rows = await self._database.fetch(statements.SOLD_OUT, idempotent=True)
-        return int(version), [row["sku"] for row in rows]
+        row = await self._database.fetchrow(statements.STOCK, idempotent=True)
+        assert row is not None
+        return row["version"], row["sold_out"]
 
 
 def _contended(database: Database) -> DatabaseUnavailable:

@@ -192,7 +192,7 @@ class Service:
         finally:
             endpoint.group.in_flight -= 1
         endpoint.record(response.status, monotonic() - request.started)
-        if response.problem or request.method == "GET":
+        if request.method == "GET" or b"\r\nx-reference: " in response.head:
             answer(response)
         else:
             answer(response, f"x-reference: {work.reference}\r\n".encode("latin-1"))

@@ -105,7 +105,7 @@ def _deadline_s(header: bytes | None) -> float:
 class Response:
     """An answer. Everything but the status line is encoded once, so a Response may be kept and sent many times."""
 
-    __slots__ = ("body", "head", "problem", "status")
+    __slots__ = ("body", "head", "status")
 
     def __init__(
         self,
@@ -116,7 +116,6 @@ class Response:
     ) -> None:
         self.status = status
         self.body = body
-        self.problem = content_type is PROBLEM
         head = b"%bcontent-type: %b\r\ncontent-length: %d\r\n" % (_STATUS_LINES[status], content_type, len(body))
         if headers:
             for name, value in headers.items():

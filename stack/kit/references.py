@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from uuid import UUID, uuid5
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 10
+_ORDERS = UUID("6d1a7b0e-5f0c-4f0e-9a55-0c6d6f726465")
 
 
 def _encode(raw: bytes) -> str:
@@ -17,6 +19,11 @@ def _encode(raw: bytes) -> str:
 def for_key(key: str) -> str:
     """The reference of an order, derived from its idempotency key: the same key is the same reference everywhere."""
     return _encode(hashlib.blake2b(key.encode(), digest_size=8).digest())
+
+
+def order_id_for(key: str) -> UUID:
+    """The id of an order, derived from its idempotency key too: every try of a shopper is the same order everywhere."""
+    return uuid5(_ORDERS, key)
 
 
 def random() -> str:

@@ -63,3 +63,22 @@ def inventory(inventory_service: ServiceProcess, postgres: PostgresServer) -> Se
     """The service, with a shelf of four products: two plenty, one with five pieces, one with none."""
     postgres.sql(f"TRUNCATE products, holds, hold_lines; {SHELF}")
     return inventory_service
+
+
+@pytest.fixture(scope="session")
+def cart_store(valkey: ValkeyServer, toxiproxy: ToxiproxyServer) -> Proxy:
+    return toxiproxy.proxy("cart.cart-store", valkey.port)
+
+
+@pytest.fixture(scope="session")
+def cart_service(cart_store: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    links = {"cart-store": f"valkey://127.0.0.1:{cart_store.port}/0"}
+    service = ServiceProcess("cart", tmp_path_factory.mktemp("cart"), links).start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def cart(cart_service: ServiceProcess) -> ServiceProcess:
+    """The service over an empty or unknown store: each test picks cart ids of its own."""
+    return cart_service

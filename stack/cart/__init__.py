@@ -1,0 +1,1 @@
+"""Carts: what shoppers have picked, for half an hour, in Valkey."""
