@@ -1,0 +1,1 @@
+"""Storefront: the shoppers' door. Browsing, carts and orders fail apart from each other."""
