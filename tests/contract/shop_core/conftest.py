@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.tools import Toolbox
+from tests.contract.shop_core.fakes import FakeCheckout, Shop
 from tests.contract.shop_core.servers import PostgresServer, Proxy, ServiceProcess, ToxiproxyServer, ValkeyServer
 
 SCHEMA = (Path(__file__).resolve().parents[3] / "stack/inventory/schema.sql").read_text()
@@ -82,3 +83,29 @@ def cart_service(cart_store: Proxy, tmp_path_factory: pytest.TempPathFactory) ->
 def cart(cart_service: ServiceProcess) -> ServiceProcess:
     """The service over an empty or unknown store: each test picks cart ids of its own."""
     return cart_service
+
+
+@pytest.fixture
+def checkout() -> Iterator[FakeCheckout]:
+    fake = FakeCheckout()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def shop(
+    inventory: ServiceProcess,
+    cart: ServiceProcess,
+    checkout: FakeCheckout,
+    toxiproxy: ToxiproxyServer,
+    tmp_path: Path,
+) -> Iterator[Shop]:
+    """A storefront before the real inventory and cart and a checkout written by hand, each behind a link."""
+    ports = {"inventory": inventory.port, "cart": cart.port, "checkout": checkout.port}
+    links = {name: toxiproxy.proxy(f"storefront.{name}", port) for name, port in ports.items()}
+    addresses = {name: f"http://127.0.0.1:{link.port}" for name, link in links.items()}
+    shop = Shop(ServiceProcess("storefront", tmp_path, addresses).start(), checkout, **links)
+    yield shop
+    shop.front.stop()
+    for link in links.values():
+        link.remove()
