@@ -1,0 +1,282 @@
+"""Booting a design: one thread for each instance, each waiting for no more than it needs."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from crashcart.model.design import Design
+from crashcart.model.topology import Instance, Topology
+from crashcart.prometheus import Target, scrape_config
+from crashcart.runtimes.addresses import Reservations
+from crashcart.runtimes.children import Children
+from crashcart.runtimes.ending import end_stack
+from crashcart.runtimes.layout import Layout, Place, lay_out, service_environment
+from crashcart.runtimes.local_stack import LocalStack
+from crashcart.runtimes.postgres import PostgresProgram, configure
+from crashcart.runtimes.servers import prometheus_argv, valkey_argv
+from crashcart.runtimes.spec import SpawnSpec, base_environment, python_environment, reference, write_spec
+from crashcart.runtimes.starting import Cancelled, Starter
+from crashcart.runtimes.state_dir import make_state_dir
+from crashcart.runtimes.template import TemplateJob, Templates
+from crashcart.runtimes.timeline import Timeline
+from crashcart.runtimes.topology_file import save_topology
+from crashcart.runtimes.toxiproxy_server import populate, toxiproxy_argv
+from crashcart.tools import ServerAccount, Toolbox
+
+READY_WITHIN_S = 60.0
+"""A busy machine takes longer than the five seconds of an idle one; what hangs is found out all the same."""
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be booted, with what, and where its logs go."""
+
+    design: Design
+    run_id: str
+    project_dir: Path
+    log_dir: Path
+    extra_scrapes: Mapping[str, str]
+    """Job → host:port."""
+    toolbox: Toolbox
+    account: ServerAccount
+    cache: Path
+    ready_within_s: float = READY_WITHIN_S
+
+
+class Boot:
+    """One boot; use it once."""
+
+    def __init__(self, order: Order, progress: Callable[[str], None]) -> None:
+        self._order = order
+        self._progress = progress
+        self._timeline = Timeline()
+        self._starter = Starter()
+        self._children = Children()
+        self._reservations = Reservations()
+        self._news: SimpleQueue[str] = SimpleQueue()
+        self._admin_token = secrets.token_urlsafe(24)
+        self._program = PostgresProgram.of(order.toolbox, order.account)
+        self._templates = Templates(order.cache / "databases", self._program, self._starter)
+        self._ready: dict[str, threading.Event] = {}
+
+    def run(self) -> LocalStack:
+        """Boot everything.
+
+        Raises:
+            UsageError: a port that the design fixes is taken, an SQL file is wrong; nothing runs then.
+            BootError: names what did not come up, with its last lines; nothing runs then.
+        """
+        try:
+            with self._timeline.mark("ports and folders"):
+                self._prepare()
+        except BaseException:
+            self._reservations.release()
+            raise
+        try:
+            self._start_all()
+            topology = self._topology()
+            save_topology(topology)
+        except BaseException:
+            self._undo()
+            raise
+        return LocalStack(
+            topology,
+            children=self._children,
+            reservations=self._reservations,
+            boot_s=self._timeline.elapsed_s(),
+            timeline=self._timeline.marks(),
+            log_dir=self._order.log_dir,
+        )
+
+    def _prepare(self) -> None:
+        order = self._order
+        self._layout: Layout = lay_out(order.design, self._port)
+        # a missing SQL file is found before anything is started
+        services = order.design.services
+        self._keys = {
+            name: self._templates.key(service.init, order.project_dir)
+            for name, service in services.items()
+            if service.kind == "postgres"
+        }
+        self._template_ports = {name: self._port(name, None) for name in self._keys}
+        order.log_dir.mkdir(parents=True, exist_ok=True)
+        self._state_dir = make_state_dir(order.run_id, order.account.name, order.account.uid)
+        (self._state_dir / "data").mkdir(mode=0o711)
+        (self._state_dir / "specs").mkdir(mode=0o700)
+        save_topology(self._topology())
+
+    def _port(self, whose: str, fixed: int | None) -> int:
+        if fixed is None:
+            return self._reservations.take()
+        return self._reservations.take_fixed(fixed, asked_by=whose)
+
+    def _start_all(self) -> None:
+        places = self._layout.places
+        self._ready = {place.name: threading.Event() for place in places}
+        pool = ThreadPoolExecutor(max_workers=len(places), thread_name_prefix="boot")
+        try:
+            pending: set[Future[None]] = {pool.submit(self._bring_up, place) for place in places}
+            while pending:
+                done, pending = wait(pending, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
+                self._tell()
+                _raise_first(done)
+        finally:
+            self._starter.cancel()
+            pool.shutdown(wait=True)
+            self._tell()
+        self._templates.prune()
+
+    def _tell(self) -> None:
+        while not self._news.empty():
+            self._progress(self._news.get())
+
+    def _undo(self) -> None:
+        self._starter.cancel()
+        end_stack(self._order.run_id, self._state_dir)
+        for name in self._children.names():
+            self._children.reap(name, within_s=2.0)
+        self._reservations.release()
+
+    def _bring_up(self, place: Place) -> None:
+        data_dir = self._data_dir(place)
+        for needed in self._needs(place):
+            while not self._ready[needed].wait(_LOOK_S):
+                self._starter.check()
+        with self._timeline.mark(f"{place.name}: files"):
+            spec = self._spec(place, data_dir)
+            write_spec(self._spec_file(place), spec)
+        with self._timeline.mark(f"{place.name}: ready"):
+            self._children.add(place.name, self._starter.spawn(spec))
+            self._starter.wait_ready(
+                lambda: self._children.exit_code(place.name),
+                name=place.name,
+                kind=place.kind,
+                address=place.address,
+                log=spec.log,
+                within_s=self._order.ready_within_s,
+            )
+        if place.kind == "toxiproxy":
+            with self._timeline.mark("toxiproxy: proxies"):
+                populate(f"http://{place.address}", self._layout.proxies)
+        self._ready[place.name].set()
+
+    def _needs(self, place: Place) -> tuple[str, ...]:
+        """Servers and proxies come first: a service looks for them as soon as it starts. None waits for a service."""
+        if place.kind != "process":
+            return ()
+        design = self._order.design
+        linked = design.services[place.service].links
+        servers = [p.name for p in self._layout.places if p.service in linked and p.kind != "process"]
+        return ("toxiproxy", *servers)
+
+    def _spec(self, place: Place, data_dir: Path) -> SpawnSpec:
+        tools, settings = self._order.toolbox, {}
+        if place.service in self._order.design.services:
+            settings = self._order.design.services[place.service].settings
+        match place.kind:
+            case "postgres":
+                return self._postgres_spec(place, data_dir, settings)
+            case "valkey":
+                argv = valkey_argv(tools.valkey.path, place.address, data_dir, settings)
+            case "toxiproxy":
+                argv = toxiproxy_argv(tools.toxiproxy.path, place.address)
+            case "prometheus":
+                argv = prometheus_argv(tools.prometheus.path, place.address, data_dir, scrape_config(self._targets()))
+            case _:
+                return self._service_spec(place, data_dir)
+        env = {**base_environment(self._order.run_id, place.name, place.kind), "LOG_LEVEL": "error"}
+        return SpawnSpec(place.name, argv, env, str(data_dir), self._log(place.name))
+
+    def _service_spec(self, place: Place, data_dir: Path) -> SpawnSpec:
+        order = self._order
+        command = order.design.services[place.service].command
+        argv = tuple(sys.executable if word == "{python}" else word for word in command)
+        env = {
+            **base_environment(order.run_id, place.name, place.kind),
+            **python_environment(order.cache),
+            **service_environment(order.design, place, self._layout, data_dir, self._admin_token),
+        }
+        return SpawnSpec(place.name, argv, env, str(order.project_dir), self._log(place.name))
+
+    def _postgres_spec(self, place: Place, data_dir: Path, settings: Mapping[str, object]) -> SpawnSpec:
+        order, key = self._order, self._keys[place.service]
+        data_dir.rmdir()
+        if not self._templates.has(key):
+            self._news.put(f"{place.service}: making the database's template (once)")
+        self._templates.copy(self._job(place), key, data_dir)
+        port = int(place.address.rpartition(":")[2])
+        configure(data_dir, self._program, port, settings)
+        env = base_environment(order.run_id, place.name, place.kind)
+        argv = self._program.argv(data_dir)
+        account = order.account
+        return SpawnSpec(place.name, argv, env, str(data_dir), self._log(place.name), account.uid, account.gid)
+
+    def _job(self, place: Place) -> TemplateJob:
+        order = self._order
+        init = order.design.services[place.service].init
+        return TemplateJob(
+            service=place.service,
+            init=init,
+            project_dir=order.project_dir,
+            work_dir=self._state_dir / f"template-{place.name}",
+            log=order.log_dir / f"{place.service}-template.log",
+            run_id=order.run_id,
+            port=self._template_ports[place.service],
+            environment={**python_environment(order.cache), **order.design.services[place.service].env},
+        )
+
+    def _targets(self) -> list[Target]:
+        scraped = [p for p in self._layout.places if p.kind in ("process", "toxiproxy")]
+        own = [Target(place.service, place.name, place.address) for place in scraped]
+        return own + [Target(job, job, address) for job, address in self._order.extra_scrapes.items()]
+
+    def _data_dir(self, place: Place) -> Path:
+        folder = self._state_dir / "data" / place.name
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def _log(self, name: str) -> str:
+        return str(self._order.log_dir / f"{name}.log")
+
+    def _spec_file(self, place: Place) -> Path:
+        return self._state_dir / "specs" / f"{place.name}.json"
+
+    def _topology(self) -> Topology:
+        order, layout = self._order, self._layout
+        return Topology(
+            run_id=order.run_id,
+            state_dir=str(self._state_dir),
+            project_dir=str(order.project_dir),
+            instances=tuple(self._instance(place) for place in layout.places),
+            proxies=layout.proxies,
+            toxiproxy_api=f"http://{layout.place('toxiproxy').address}",
+            prometheus_url=f"http://{layout.place('prometheus').address}",
+        )
+
+    def _instance(self, place: Place) -> Instance:
+        pid = self._children.pid(place.name)
+        return Instance(
+            name=place.name,
+            service=place.service,
+            kind=place.kind,
+            address=place.address,
+            process=None if pid is None else reference(pid),
+            log=self._log(place.name),
+            data_dir=str(self._state_dir / "data" / place.name),
+            spec_file=str(self._spec_file(place)),
+        )
+
+
+def _raise_first(done: set[Future[None]]) -> None:
+    errors = [error for future in done if (error := future.exception()) is not None]
+    # what was cancelled was so because of another
+    for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
+        raise error

@@ -1,0 +1,128 @@
+"""The processes that a stack has started itself: who lives, who died, what CPU they used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crashcart.runtimes.procfs import Process, family, process_table, read_process
+
+
+@dataclass(slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    earlier_s: float = 0.0
+    """CPU of the instance's former lives."""
+    used_s: float = 0.0
+    asked: bool = False
+    """Its end, if it ends, is wanted."""
+    turn: threading.RLock = field(default_factory=threading.RLock)
+    """Held while it is killed or started again."""
+
+
+class Children:
+    """By instance name. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, _Child] = {}
+        self._lock = threading.RLock()
+
+    def add(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """A new process of that name; CPU of a former one stays counted."""
+        with self._lock:
+            former = self._children.get(name)
+            if former is None:
+                self._children[name] = _Child(process)
+                return
+            former.earlier_s += former.used_s
+            former.process, former.used_s, former.asked = process, 0.0, False
+
+    def pid(self, name: str) -> int | None:
+        """Of its latest process; None before there is one."""
+        with self._lock:
+            child = self._children.get(name)
+            return None if child is None else child.process.pid
+
+    def turn(self, name: str) -> threading.RLock:
+        """The lock under which one instance is killed or started. KeyError where it is not ours."""
+        with self._lock:
+            return self._children[name].turn
+
+    def names(self) -> tuple[str, ...]:
+        """Whatever was added."""
+        with self._lock:
+            return tuple(self._children)
+
+    def expect_end(self, name: str) -> None:
+        """From now on its end is no surprise. The CPU it has used is noted while that can still be read."""
+        with self._lock:
+            child = self._children[name]
+            child.asked = True
+            self._measure(child, process_table())
+
+    def lives(self, name: str) -> bool:
+        """Whether its first process runs."""
+        return self.exit_code(name) is None
+
+    def exit_code(self, name: str) -> int | None:
+        """None while its first process runs (−n: signal n)."""
+        with self._lock:
+            child = self._children[name]
+            return child.process.returncode if self._ended(child) else None
+
+    def died(self) -> Mapping[str, int]:
+        """Those that ended without being asked to, with their exit status (−n: signal n)."""
+        with self._lock:
+            return {
+                name: child.process.returncode
+                for name, child in self._children.items()
+                if not child.asked and self._ended(child)
+            }
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds of each with all it started, dead ones and former lives included. Never decreases."""
+        table = process_table()
+        with self._lock:
+            for child in self._children.values():
+                self._measure(child, table)
+            return {name: child.earlier_s + child.used_s for name, child in self._children.items()}
+
+    def reap(self, name: str, within_s: float) -> None:
+        """Wait for its end."""
+        with self._lock:
+            process = self._children[name].process
+        process.wait(within_s)
+
+    def reap_all(self, within_s: float) -> None:
+        """Wait for the end of all."""
+        for name in self.names():
+            self.reap(name, within_s)
+
+    def let_go(self) -> None:
+        """They go on without us: nobody waits for them."""
+        with self._lock:
+            for child in self._children.values():
+                if child.process.returncode is None:
+                    child.process.returncode = 0  # else Popen would complain that it is left running
+
+    def _ended(self, child: _Child) -> bool:
+        process = child.process
+        if process.returncode is not None:
+            return True
+        # looked at before it is reaped: afterwards nobody can tell what it used
+        waiting = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if waiting is None:
+            return False
+        last = read_process(process.pid)
+        if last is not None:
+            child.used_s = max(child.used_s, last.cpu_s)
+        return process.poll() is not None
+
+    def _measure(self, child: _Child, table: Mapping[int, Process]) -> None:
+        if child.process.returncode is not None:
+            return
+        members = family({child.process.pid}, table)
+        child.used_s = max(child.used_s, sum(table[pid].cpu_s for pid in members if pid in table))

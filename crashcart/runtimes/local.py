@@ -1,0 +1,66 @@
+"""The local runtime: every instance of a design is a process group of this machine. No engine is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from crashcart.model.design import Design
+from crashcart.runtimes.boot import Boot, Order
+from crashcart.runtimes.local_stack import LocalStack
+from crashcart.runtimes.timeline import drawing
+from crashcart.tools import Toolbox, cache_dir, find_tools, server_account
+
+TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
+"""Set to anything, it shows what took how long of each boot."""
+
+_FAMILIES = frozenset({"noop", "toxiproxy", "service", "database", "http"})
+
+
+class LocalRuntime:
+    """Implements `ports.Runtime`."""
+
+    name: ClassVar[str] = "local"
+
+    def __init__(self, toolbox: Toolbox | None = None) -> None:
+        """`toolbox`: None to look for the tools when something is started."""
+        self._toolbox = toolbox
+
+    def can(self, fault_kind: str) -> bool:
+        """Whatever needs no network, host or container of its own."""
+        return fault_kind.partition("/")[0] in _FAMILIES
+
+    def start(
+        self,
+        design: Design,
+        *,
+        run_id: str,
+        project_dir: Path,
+        log_dir: Path,
+        extra_scrapes: Mapping[str, str],
+        progress: Callable[[str], None],
+    ) -> LocalStack:
+        """Boot everything.
+
+        Raises:
+            MissingTool: a program is missing.
+            UsageError: a port that the design fixes is taken, or an SQL file is wrong.
+            BootError: names what did not come up, with its last lines. Nothing is left running in any of these cases.
+        """
+        order = Order(
+            design=design,
+            run_id=run_id,
+            project_dir=project_dir.resolve(),
+            log_dir=log_dir.resolve(),
+            extra_scrapes=extra_scrapes,
+            toolbox=self._toolbox or find_tools(),
+            account=server_account(),
+            cache=cache_dir(),
+        )
+        stack = Boot(order, progress).run()
+        if os.environ.get(TIMELINE_VARIABLE):
+            for line in drawing(stack.timeline):
+                progress(line)
+        return stack

@@ -1,0 +1,118 @@
+"""How one process is started, as data in a private file: enough to start it again, by whoever has to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from crashcart.model.errors import BootError
+from crashcart.model.topology import ProcessRef
+from crashcart.runtimes.postgres_files import forget_shared_memory
+from crashcart.safety.processes import RUN_VARIABLE, process_ref
+
+INSTANCE_VARIABLE = "CRASHCART_INSTANCE"
+KIND_VARIABLE = "CRASHCART_KIND"
+"""In the environment of each process: which instance it belongs to, and how that wants to be stopped."""
+
+_INHERITED = (
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
+)
+
+
+class SpawnSpec(msgspec.Struct, frozen=True):
+    """One process: what is run, with which environment (and nothing besides), where, as whom, with which log."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    """Of Postgres its data folder."""
+    log: str
+    uid: int | None = None
+    gid: int | None = None
+    """None: as ourselves."""
+
+
+def base_environment(run_id: str, name: str, kind: str) -> dict[str, str]:
+    """What every process gets. The user's own variables are not in it: a design runs the same for everybody."""
+    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+    inherited |= {key: value for key, value in os.environ.items() if key.startswith("LC_")}
+    return {**inherited, RUN_VARIABLE: run_id, INSTANCE_VARIABLE: name, KIND_VARIABLE: kind}
+
+
+def python_environment(cache: Path) -> Mapping[str, str]:
+    """For programs in Python: compiled once per user, and a killed one has written all that it printed."""
+    return {"PYTHONPYCACHEPREFIX": str(cache / "pycache"), "PYTHONUNBUFFERED": "1"}
+
+
+def write_spec(path: Path, spec: SpawnSpec) -> None:
+    """Write it where only we can read it: the environment holds tokens."""
+    scratch = path.with_suffix(".new")
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(spec))
+    scratch.replace(path)
+
+
+def read_spec(path: Path) -> SpawnSpec:
+    """BootError where there is none: then its stack is gone."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SpawnSpec)
+    except (OSError, msgspec.DecodeError) as problem:
+        raise BootError(path.stem, f"can not be started again: {problem}", remedy="the stack is gone") from problem
+
+
+def spawn(spec: SpawnSpec) -> subprocess.Popen[bytes]:
+    """Start it in a session and process group of its own, output appended to its log, nothing on its input.
+
+    Raises:
+        BootError: the program can not be run.
+    """
+    with Path(spec.log).open("ab") as log:
+        try:
+            return subprocess.Popen(
+                spec.argv,
+                env=spec.env,
+                cwd=spec.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=spec.uid,
+                group=spec.gid,
+                extra_groups=None if spec.uid is None else [],
+            )
+        except OSError as problem:
+            what = f"{spec.argv[0]} can not be run: {problem.strerror or problem}"
+            raise BootError(spec.name, what, remedy="correct its command in the design") from problem
+
+
+def spawn_again(spec: SpawnSpec) -> subprocess.Popen[bytes]:
+    """Start once more what is known to be dead: what its last life left in the way is removed first."""
+    if spec.env.get(KIND_VARIABLE) == "postgres":
+        forget_shared_memory(Path(spec.cwd))
+    return spawn(spec)
+
+
+def spawn_from_spec(spec_file: str | Path) -> ProcessRef:
+    """Start again what a spec file says, known to be dead. The caller need not be the one who started it before."""
+    return reference(spawn_again(read_spec(Path(spec_file))).pid)
+
+
+def reference(pid: int) -> ProcessRef:
+    """A child of ours that was not reaped yet; one that is dead already is told by a start time of 0."""
+    return process_ref(pid) or ProcessRef(pid, 0, "")

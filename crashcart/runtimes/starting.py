@@ -1,0 +1,90 @@
+"""Starting processes and waiting until they are ready, from several threads at once, until told to stop."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from crashcart.model.errors import BootError
+from crashcart.runtimes.readiness import ask
+from crashcart.runtimes.spec import SpawnSpec, spawn
+
+LAST_LINES = 20
+_POLL_S = 0.02
+_TAIL_BYTES = 32_768
+
+
+class Cancelled(Exception):
+    """Somebody else's failure has ended the boot."""
+
+
+class Starter:
+    """Starts nothing any more once it was cancelled. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """When this returns, nothing is started any more and every wait ends."""
+        with self._lock:
+            self._cancelled.set()
+
+    def spawn(self, spec: SpawnSpec) -> subprocess.Popen[bytes]:
+        """As `spec.spawn`. Cancelled, or BootError where the program can not be run."""
+        with self._lock:
+            self.check()
+            return spawn(spec)
+
+    def check(self) -> None:
+        """Raise Cancelled where it was."""
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def pause(self) -> None:
+        """Until it is worth asking again."""
+        if self._cancelled.wait(_POLL_S):
+            raise Cancelled
+
+    def run(self, spec: SpawnSpec, *, what: str) -> None:
+        """Run it to its end. BootError (`what` failed) with its last lines where it does not exit with 0."""
+        process = self.spawn(spec)
+        while process.poll() is None:
+            self.pause()
+        if process.returncode != 0:
+            raise BootError(spec.name, f"{what} failed ({exit_words(process.returncode)})", last_lines(spec.log))
+
+    def wait_ready(
+        self, exit_code: Callable[[], int | None], *, name: str, kind: str, address: str, log: str, within_s: float
+    ) -> None:
+        """Until it answers in its own words. BootError at once where it has exited, or if it takes too long."""
+        deadline = time.monotonic() + within_s
+        while said := ask(kind, address):
+            code = exit_code()
+            if code is not None:
+                what = f"died while it started ({exit_words(code)})"
+                raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
+            if time.monotonic() > deadline:
+                what = f"was not ready within {within_s:g} s: {said}"
+                raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
+            self.pause()
+
+
+def exit_words(code: int) -> str:
+    """`exit status 3`, `signal 9`."""
+    return f"exit status {code}" if code >= 0 else f"signal {-code}"
+
+
+def last_lines(log: str | Path, count: int = LAST_LINES) -> tuple[str, ...]:
+    """The end of a log, for people; empty where there is none."""
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(line.rstrip() for line in text.splitlines() if line.strip())[-count:]
