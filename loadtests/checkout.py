@@ -17,8 +17,17 @@ from loadtests.promises import OrderAnswer, order_answer
 
 CHECKOUT_OUTCOMES = ("ok", "error", "timeout", "refused", "declined", "sold_out")
 
-Told = OrderAnswer | Failure
-"""What the shopper was told after one click."""
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the shopper was told after one click."""
+
+    word: OrderAnswer | Failure
+    meant_s: float
+    """When the click was meant."""
+    at_s: float
+    """When the answer, or the end of waiting for it, came."""
+
 
 DoubleClickResult = Literal["", "same", "different", "one-answer", "no-answer"]
 
@@ -64,9 +73,8 @@ class _Checkout:
         self._intended_s = intended_s
         self._until_s = intended_s + mix.patience_s.checkout
         self._uncertain = False
-        self._held: list[tuple[Failure, float]] = []
-        """Failures whose word on trying again has not been put to the test yet, with the time the click was meant
-        for."""
+        self._held: list[Told] = []
+        """Failures whose word on trying again has not been put to the test yet."""
         self._double_click: DoubleClickResult = ""
 
     def place(self, *, double_click: bool) -> Ending:
@@ -74,34 +82,32 @@ class _Checkout:
         while True:
             tries += 1
             told = self._click_twice(meant_s) if double_click and tries == 1 else self._click(meant_s)
+            if isinstance(told.word, OrderAnswer):
+                return self._answered(told.word, told.at_s)
             now_s = self._desk.clock.now_s()
-            if isinstance(told, OrderAnswer):
-                return self._end(told, now_s)
-            again_s = self._mix.retries.order.again_s(told, tries, now_s, self._desk.retry_random)
+            again_s = self._mix.retries.order.again_s(told.word, tries, now_s, self._desk.retry_random)
             if again_s is None or again_s >= self._until_s:
-                return self._end(told, now_s)
+                return self._unanswered(told.word, told.at_s)
             meant_s = again_s
             self._desk.clock.sleep_until(again_s)
 
     def _click(self, meant_s: float) -> Told:
         told = self._send(meant_s)
-        self._note(told, meant_s)
+        self._note(told)
         return told
 
     def _click_twice(self, meant_s: float) -> Told:
         """A second click while the first is on its way: one order must come of it, and both must be told the same."""
         second_meant_s = meant_s + self._mix.double_click.after_s
         first, second = self._desk.both(
-            lambda: self._send(meant_s),
-            lambda: self._send(second_meant_s),
-            second_at_s=second_meant_s,
+            lambda: self._send(meant_s), lambda: self._send(second_meant_s), second_at_s=second_meant_s
         )
-        self._note(first, meant_s)
-        self._note(second, second_meant_s)
-        self._double_click = _compared(first, second)
-        if isinstance(first, OrderAnswer) and isinstance(second, OrderAnswer):
-            return min(first, second, key=lambda told: told.outcome != "ok")
-        return second if isinstance(second, OrderAnswer) else first
+        self._note(first)
+        self._note(second)
+        self._double_click = _compared(first.word, second.word)
+        answers = [told for told in (first, second) if isinstance(told.word, OrderAnswer)]
+        # the shopper reads the first answer that is one; that of a failure counts only where there is no other
+        return min(answers, key=lambda told: told.at_s) if answers else second
 
     def _send(self, meant_s: float) -> Told:
         desk, order = self._desk, self._order
@@ -110,50 +116,54 @@ class _Checkout:
         answer, failure = desk.exchange(
             order.request, min(self._mix.patience_s.order, left_s), lambda got: order_answer(got, order.total_cents)
         )
+        at_s = desk.clock.now_s()
         if failure is not None:
             self._uncertain |= not failure.definite
-            return failure
+            return Told(failure, meant_s, at_s)
         assert answer is not None
-        return answer
+        return Told(answer, meant_s, at_s)
 
-    def _note(self, told: Told, meant_s: float) -> None:
+    def _note(self, told: Told) -> None:
         """Count the failures before this one, now that it is known what trying again brought."""
-        failure = told if isinstance(told, Failure) else None
-        for held in self._held:
-            self._desk.count_failure(*held, next_failure=failure)
-        self._held = [(failure, meant_s)] if failure else []
+        self._count_held(told.word if isinstance(told.word, Failure) else None)
+        self._held = [told] if isinstance(told.word, Failure) else []
 
-    def _end(self, told: Told, now_s: float) -> Ending:
+    def _count_held(self, next_failure: Failure | None) -> None:
         for held in self._held:
-            self._desk.count_failure(*held, next_failure=None)
-        latency_ms = (now_s - self._intended_s) * 1000
-        if isinstance(told, OrderAnswer):
-            self._desk.finish("checkout", told.outcome, self._intended_s, now_s)
-            return Ending(
-                told.outcome,
-                latency_ms=latency_ms,
-                attempts=self._desk.attempts,
-                status=told.status,
-                problem=told.problem,
-                reference=told.reference,
-                order_id=told.order_id,
-                double_click=self._double_click,
-            )
-        self._desk.finish("checkout", told.kind, self._intended_s, now_s)
+            assert isinstance(held.word, Failure)
+            self._desk.count_failure(held.word, held.meant_s, next_failure=next_failure)
+
+    def _answered(self, answer: OrderAnswer, at_s: float) -> Ending:
+        self._count_held(None)
+        self._desk.finish("checkout", answer.outcome, self._intended_s, at_s)
         return Ending(
-            # one try that may have been done is enough: a later no may be about that try alone
-            "unknown" if self._uncertain else "failed",
-            latency_ms=latency_ms,
+            answer.outcome,
+            latency_ms=(at_s - self._intended_s) * 1000,
             attempts=self._desk.attempts,
-            status=told.status,
-            problem=told.problem,
-            reference=told.reference,
-            safe_to_retry=told.safe_to_retry,
+            status=answer.status,
+            problem=answer.problem,
+            reference=answer.reference,
+            order_id=answer.order_id,
+            double_click=self._double_click,
+        )
+
+    def _unanswered(self, failure: Failure, at_s: float) -> Ending:
+        self._count_held(None)
+        self._desk.finish("checkout", failure.kind, self._intended_s, at_s)
+        return Ending(
+            # one try that may have been done is enough: a later no may be about that later try alone
+            "unknown" if self._uncertain else "failed",
+            latency_ms=(at_s - self._intended_s) * 1000,
+            attempts=self._desk.attempts,
+            status=failure.status,
+            problem=failure.problem,
+            reference=failure.reference,
+            safe_to_retry=failure.safe_to_retry,
             double_click=self._double_click,
         )
 
 
-def _compared(first: Told, second: Told) -> DoubleClickResult:
+def _compared(first: OrderAnswer | Failure, second: OrderAnswer | Failure) -> DoubleClickResult:
     if isinstance(first, OrderAnswer) and isinstance(second, OrderAnswer):
         same = (first.outcome, first.order_id) == (second.outcome, second.order_id)
         return "same" if same else "different"

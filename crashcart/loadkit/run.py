@@ -125,6 +125,8 @@ class Run:
     def drive(self) -> None:
         """Wait for the start, send shoppers until the schedule or `stop` ends it, let them finish, sum up."""
         self._started.wait()
+        if self.state != "waiting":
+            return
         ticker = gevent.spawn(self._tick)
         try:
             if self._clock is not None:
@@ -134,6 +136,8 @@ class Run:
             self._settle()
         except RecordNotWritten as error:
             self._break(str(error))
+        except Exception:  # noqa: BLE001 - the top of the load: Locust would log it and begin the task once more
+            self._break(traceback.format_exc())
         finally:
             ticker.kill()
             self.finish()
@@ -144,6 +148,7 @@ class Run:
             return
         self._stopped.set()
         gevent.killall(list(self._sessions), block=True, timeout=1.0)
+        self.metrics.in_flight = 0
         try:
             self.pace.close(self._clock.now_s() if self._clock else 0.0)
             self._write_summary()
