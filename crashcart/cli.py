@@ -208,8 +208,7 @@ def recover() -> int:
     """Undo and stop whatever a run left behind when it, and its watchdog, were killed."""
     from crashcart.safety.recover import recover as do_recover
 
-    report = do_recover(click.echo)
-    return int(ExitStatus.NOT_UNDONE if report.not_undone else ExitStatus.PASS)
+    return int(do_recover(click.echo).exit_status)
 
 
 @cli.group()

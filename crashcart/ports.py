@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -42,6 +42,9 @@ class Stack(Protocol):
 
     def end_part(self, name: str) -> None:
         """SIGTERM, then SIGKILL. Idempotent."""
+
+    def restart_toxiproxy(self, *, disabled: Iterable[str] | None = None) -> None:
+        """Start Toxiproxy again with its proxies; `disabled` ones stay down (None: those that were)."""
 
     def database_address(self, service: str) -> str:
         """postgresql:// address of the server itself, beside the proxy."""
@@ -165,6 +168,9 @@ class LoadStatus(msgspec.Struct, frozen=True):
 
 class Watchdog(Protocol):
     """The process that undoes and stops everything when the harness can't."""
+
+    def watch(self, topology: Topology) -> None:
+        """This is what was started."""
 
     def beat(self) -> None:
         """The harness is alive. Several times a second."""

@@ -8,8 +8,7 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,19 +27,18 @@ if TYPE_CHECKING:
     from crashcart.model.recording import Machine
     from crashcart.model.topology import Topology
     from crashcart.model.verdict import Verdict
-    from crashcart.ports import Probes, Runtime, Stack, View
+    from crashcart.ports import FaultInjector, Probes, Stack, View
     from crashcart.running import Parts
     from crashcart.running.parts import ProbeSink
+    from crashcart.runtimes.local import LocalRuntime
 
 RUNTIME = "local"
 
 
 def make_plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
-    from crashcart.runtimes.capabilities import can
-
     file = project.experiment(experiment, overrides)
-    return plan(Request(file, project, RUNTIME, can, registry()))
+    return plan(Request(file, project, RUNTIME, _runtime().can, registry()))
 
 
 def plan_json(made: Plan) -> str:
@@ -129,7 +127,6 @@ def _parts(made: Plan, run_id: str, view: View) -> Parts:
         view=view,
         state=HarnessMetrics(made),
         start_watchdog=Watchdog.start,
-        watch=lambda watchdog, stack: watchdog.watch(stack.topology),
         metrics=lambda topology: PrometheusReader(topology.prometheus_url),
         probes=_probes,
         injector=_injector,
@@ -139,7 +136,19 @@ def _parts(made: Plan, run_id: str, view: View) -> Parts:
     )
 
 
-def _runtime() -> Runtime:
+def _injector(stack: Stack, log: Path, on_restart: Callable[[str], None]) -> FaultInjector:
+    from crashcart.safety.faultlog import FaultLog
+    from crashcart.safety.injector import Injector
+    from crashcart.safety.worlds import StackWorld
+
+    def restart(_reason: str) -> None:
+        stack.restart_toxiproxy(disabled=())
+        on_restart("toxiproxy")
+
+    return Injector(FaultLog(log), StackWorld(stack), registry(), on_control_plane_hung=restart)
+
+
+def _runtime() -> LocalRuntime:
     from crashcart.runtimes.local import LocalRuntime
 
     return LocalRuntime()

@@ -34,8 +34,6 @@ class Parts:
     """The harness's own metrics; listens already."""
     start_watchdog: Callable[[str, Path], Watchdog]
     """(run id, recording folder) → a watchdog that watches from before the boot."""
-    watch: Callable[[Watchdog, Stack], None]
-    """Tell the watchdog what was started."""
     metrics: Callable[[Topology], MetricsReader]
     probes: Callable[[Topology, Sequence[str], ProbeSink, float], Probes]
     """(topology, proxies, sink, t0) → probes that have not begun."""

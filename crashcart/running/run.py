@@ -107,7 +107,7 @@ class _Run:
                 progress=self.parts.view.note,
             )
             leaving.callback(self._stop, stack)
-            self.parts.watch(watchdog, stack)
+            watchdog.watch(stack.topology)
             self.recorder.event("ready", self.clock.t(), boot_s=round(stack.boot_s, 3))
             self.parts.view.note(f"the shop is up ({stack.boot_s:.1f} s)")
             self.control_address = control
@@ -146,11 +146,12 @@ class _Run:
         injector = self.parts.injector(stack, self.prepared.out / FILES["faultlog"], self._part_restarted)
         leaving.callback(lambda: self.not_undone.extend(injector.undo_all()))
         watched = tuple(dict.fromkeys(name for fault in self.plan.faults for name in fault.watched))
-        probes = self.parts.probes(stack.topology, watched, self.recorder.probe, t0)
         load.start(t0)
         self.recorder.event("load-started", self.clock.t(), t0_wall=self.clock.t0_wall_s, t0_mono=t0)
-        probes.start()
-        leaving.callback(probes.stop)
+        if watched:
+            probes = self.parts.probes(stack.topology, watched, self.recorder.probe, t0)
+            probes.start()
+            leaving.callback(probes.stop)
         return Crew(
             plan=self.plan,
             clock=self.clock,

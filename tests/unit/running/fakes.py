@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +79,9 @@ class FakeStack:
     def end_part(self, name: str) -> None:
         raise AssertionError(name)
 
+    def restart_toxiproxy(self, *, disabled: Iterable[str] | None = None) -> None:
+        raise AssertionError(disabled)
+
     def database_address(self, service: str) -> str:
         raise AssertionError(service)
 
@@ -123,6 +126,9 @@ class FakeInjector:
 class FakeWatchdog:
     beats: int = 0
     lives: bool = True
+
+    def watch(self, topology: Topology) -> None:
+        return
 
     def beat(self) -> None:
         self.beats += 1
