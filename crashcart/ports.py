@@ -126,7 +126,7 @@ class MetricsReader(Protocol):
     """Prometheus, narrowly."""
 
     def latest(self, selector: Selector) -> Sequence[tuple[Mapping[str, str], float]]:
-        """Latest value of each series selected, (labels, value). ControlPlaneError when unreadable (2 s)."""
+        """Latest value of each series selected, (labels with `__name__`, value). ControlPlaneError when unreadable."""
 
     def raw(
         self, selector: Selector, *, start_wall_s: float, end_wall_s: float, t0_wall_s: float

@@ -61,12 +61,11 @@ class PrometheusReader:
         self._timeout_s = timeout_s
 
     def latest(self, selector: Selector) -> Sequence[tuple[Mapping[str, str], float]]:
-        """The newest value of each series selected that is still scraped: (labels without `__name__`, value)."""
-        found = []
-        for series in self._query(str(selector), "vector", self._timeout_s):
-            labels = {key: value for key, value in series["metric"].items() if key != "__name__"}
-            found.append((labels, _number(series["value"][1], series["metric"])))
-        return found
+        """The newest value of each series selected that is still scraped: (labels with `__name__`, value)."""
+        return [
+            (series["metric"], _number(series["value"][1], series["metric"]))
+            for series in self._query(str(selector), "vector", self._timeout_s)
+        ]
 
     def raw(
         self, selector: Selector, *, start_wall_s: float, end_wall_s: float, t0_wall_s: float
