@@ -22,7 +22,7 @@ _DEFAULTS: Mapping[str, str] = {
     "max_wal_senders": "0",
     "wal_compression": "off",
     "checkpoint_timeout": "15min",
-    "max_wal_size": "1GB",
+    "max_wal_size": "256MB",
     "shared_buffers": "64MB",
     "max_connections": "100",
     "jit": "off",

@@ -127,7 +127,18 @@ class Templates:
         return data_dir
 
     def _initdb(self, job: TemplateJob, data_dir: Path) -> None:
-        words = ("-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+        words = (
+            "-U",
+            SUPERUSER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+            "--wal-segsize=4",
+        )
         argv = (str(self._program.binaries / "initdb"), "-D", str(data_dir), *words)
         self._starter.run(self._as_server(job, argv), what="initdb")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from crashcart.model.design import Init
 from crashcart.model.errors import BadFile
 
-_MADE_LIKE = "1"
+_MADE_LIKE = "3"
 """Raise it when templates are made in another way."""
 _DATA = frozenset({".csv", ".json", ".jsonl", ".py", ".sql", ".toml", ".tsv", ".txt"})
 
