@@ -84,11 +84,13 @@ def poisson_bounds(expected: float) -> tuple[float, float]:
 
 
 def percent(share: float) -> str:
-    """A share for people, never rounded up to 100 % nor down to 0 %: `99.97 %`."""
-    if share in (0.0, 1.0):
-        return f"{share * 100:.0f} %"
-    for digits in (1, 2, 3):
-        text = f"{share * 100:.{digits}f}"
-        if float(text) not in (0.0, 100.0):
-            return f"{text} %"
-    return "under 0.001 %" if share < 0.5 else "over 99.999 %"
+    """A share for people, `99.95 %`: rounded down, so that what misses an objective never looks like it."""
+    hundredths = math.floor(share * 10_000 + 1e-6)
+    if hundredths == 0 and share > 0:
+        return "under 0.01 %"
+    return f"{hundredths / 100:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def counted(n: int, thing: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from crashcart.judging.evidence import Window
+from crashcart.judging.numbers import counted
 from crashcart.judging.tape import Tape
 from crashcart.model.plan import PlannedFault
 from crashcart.model.slo import Selector
@@ -172,7 +173,7 @@ def undone(tape: Tape) -> ValidityCheck:
     """Everything that was broken is known to be mended."""
     left = not_undone(tape)
     title = "what was broken was mended"
-    told = "; ".join(left) or f"{sum(record.op == 'undone' for record in tape.faultlog)} steps undone"
+    told = "; ".join(left) or counted(sum(record.op == "undone" for record in tape.faultlog), "step") + " undone"
     return ValidityCheck("undone", title, not left, told, "run `crashcart recover`" if left else "")
 
 

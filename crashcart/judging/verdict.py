@@ -160,7 +160,10 @@ def _what_held(findings: Findings) -> str:
             "the shop was well as soon as it ended" if not after_s else f"the shop was well again {after_s:g} s later"
         )
     if findings.invariants:
-        parts.append(f"all {len(findings.invariants)} invariants of the books hold")
+        number = len(findings.invariants)
+        parts.append(
+            "the one invariant of the books holds" if number == 1 else f"all {number} invariants of the books hold"
+        )
     return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
 
 

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crashcart.judging import judge
+from crashcart.model.verdict import Verdict
+from tests.unit.judging.recordings import MadeUp, healthy
+
+
+@pytest.fixture
+def run() -> MadeUp:
+    return healthy()
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Callable[[MadeUp], Verdict]:
+    def write_and_judge(made_up: MadeUp) -> Verdict:
+        return judge(made_up.write(tmp_path / "run"))
+
+    return write_and_judge

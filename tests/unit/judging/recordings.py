@@ -1,0 +1,379 @@
+"""Recordings made up for the judge: whole, consistent, and then wrong in one way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from crashcart.model.design import Design, Metadata, Service
+from crashcart.model.fault import LogRecord, Step
+from crashcart.model.load import LoadProgram
+from crashcart.model.plan import (
+    PLAN_FORMAT,
+    Effect,
+    Phase,
+    Plan,
+    PlannedFault,
+    PlannedObjective,
+    PlannedRecovery,
+)
+from crashcart.model.recording import Machine, ProbeSample, SeriesSample
+from crashcart.model.slo import Slo, parse_selector
+from crashcart.model.truth import Invariant, Quiesce, Source, Truth
+from crashcart.recorder import Recorder
+
+PER_S = 20
+SHARE = 0.25
+PHASES = (
+    Phase("warmup", 0.0, 5.0, 100.0, 400.0),
+    Phase("baseline", 5.0, 25.0, 400.0, 1600.0),
+    Phase("fault", 25.0, 35.0, 200.0, 800.0),
+    Phase("recovery", 35.0, 60.0, 500.0, 2000.0),
+)
+PROXY = "checkout[0].payments[0]"
+SLOS = (
+    Slo(
+        "purchase-success",
+        "Purchases that came through",
+        "shop",
+        parse_selector('shopper_events_total{sli="purchase",outcome="ok"}'),
+        parse_selector("shopper_intended_total"),
+        {"all": 0.99, "network:visa": 0.98, "network:amex": 0.9},
+        excluded=parse_selector('shopper_events_total{sli="purchase",outcome=~"declined|sold_out"}'),
+    ),
+    Slo(
+        "checkout-latency",
+        "Orders answered within 500 ms",
+        "shop",
+        parse_selector('shopper_latency_seconds_bucket{sli="checkout",le="0.5"}'),
+        parse_selector('shopper_latency_seconds_bucket{sli="checkout",le="+Inf"}'),
+        {"all": 0.95},
+    ),
+    Slo(
+        "honest-errors",
+        "Honest failures",
+        "shop",
+        parse_selector('shopper_failures_total{honest="yes"}'),
+        parse_selector("shopper_failures_total"),
+        {"all": 0.95},
+        only_failures=True,
+    ),
+)
+TRUTH = Truth(
+    sources={"orders": Source(database="orders-db", sql="…", columns={"key": "VARCHAR", "state": "VARCHAR"})},
+    quiesce=Quiesce(5.0, {}),
+    invariants=(
+        Invariant(
+            "no-accepted-order-lost",
+            "No accepted order is lost",
+            "",
+            "SELECT reference, id FROM intents LEFT JOIN orders ON key = id WHERE outcome = 'ok' AND key IS NULL",
+            "SELECT count(*) FROM intents WHERE outcome = 'ok'",
+        ),
+    ),
+    exclusions_sql="""
+        SELECT id, 'declined' FROM intents JOIN orders ON key = id WHERE state = 'declined'
+        UNION ALL SELECT id, 'ok' FROM intents JOIN orders ON key = id WHERE outcome = 'unknown' AND state = 'accepted'
+    """,
+    average_order_cents=5000,
+)
+DOWN = PlannedFault(
+    id="f1",
+    kind="toxiproxy/down",
+    settings={},
+    title="checkout.payments is down",
+    targets=(PROXY,),
+    watched=(PROXY,),
+    links=("checkout.payments",),
+    start_s=25.0,
+    end_s=35.0,
+    effect=Effect("unreachable"),
+)
+
+
+def objective(phase: str, slo: str, cohort: str, wanted: float, min_events: int = 20) -> PlannedObjective:
+    return PlannedObjective(f"{phase}/{slo}/{cohort}", slo, phase, cohort, wanted, min_events, 100.0)
+
+
+def plan(**changes: Any) -> Plan:
+    made = Plan(
+        format=PLAN_FORMAT,
+        name="made-up",
+        title="A made-up run",
+        hypothesis="all is well",
+        tags=(),
+        experiment_file="experiments/made-up.yaml",
+        runtime="local",
+        design=Design("crashcart/v1", "Design", Metadata("d"), {"storefront": Service(entry=True)}),
+        profile="steady",
+        peak_per_s=float(PER_S),
+        seed=1,
+        load=LoadProgram("crashcart/v1", "Load", (), SHARE, {"network": {"visa": 0.75, "amex": 0.25}}, "storefront"),
+        phases=PHASES,
+        faults=(DOWN,),
+        objectives=(
+            *(
+                objective("baseline", "purchase-success", cohort, SLOS[0].objectives[cohort])
+                for cohort in SLOS[0].objectives
+            ),
+            objective("baseline", "checkout-latency", "all", 0.95),
+            objective("fault", "purchase-success", "all", 0.9),
+            objective("fault", "purchase-success", "network:amex", 0.8),
+            objective("fault", "honest-errors", "all", 0.95, 0),
+        ),
+        recovery=PlannedRecovery(10.0, 10.0, 35.0, ("purchase-success", "checkout-latency")),
+        guardrails=(),
+        slos=SLOS,
+        truth=TRUTH,
+        crashcart_version="0.0.0",
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+@dataclass
+class Told:
+    """One purchase, as it went."""
+
+    id: str
+    planned_s: float
+    network: str
+    outcome: str = "ok"
+    latency_ms: float = 80.0
+    honest: bool = True
+    in_books: bool = True
+    total_cents: int = 1000
+
+
+Story = Callable[[Told], None]
+
+
+@dataclass
+class MadeUp:
+    """A run that can be spoilt before it is written down."""
+
+    plan: Plan
+    intents: list[Told]
+    pace: dict[int, tuple[int, int]]
+    late: int = 0
+    """Sessions of every second that begin too late."""
+    calls_per_s: int = 20
+    sees: Callable[[float, str], tuple[bool, float]] = lambda t, side: (not (side == "through" and 25 <= t <= 35), 1.0)
+    """(time, side) → whether a probe came through, and its milliseconds."""
+    events: list[tuple[str, float, dict[str, Any]]] = field(default_factory=list)
+    series: list[SeriesSample] = field(default_factory=list)
+    miscounted: int = 0
+    ended: Any = "completed"
+    summary: dict[str, Any] = field(default_factory=lambda: {"broken": "", "not_started": 0, "crashed": 0})
+    faultlog: list[LogRecord] = field(default_factory=list)
+    books: bool = True
+    finished: bool = True
+
+    def without_event(self, name: str) -> None:
+        self.events = [event for event in self.events if event[0] != name]
+
+    def spoil(self, story: Story, start_s: float = 0.0, end_s: float = 1e9) -> None:
+        for told in self.intents:
+            if start_s <= told.planned_s < end_s:
+                story(told)
+
+    def write(self, directory: Path) -> Path:
+        directory.mkdir(parents=True)
+        recorder = Recorder(directory)
+        (directory / "plan.json").write_bytes(msgspec.json.encode(self.plan))
+        for name, t, data in self.events:
+            recorder.event(name, t, **data)
+        (directory / "faultlog.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in self.faultlog))
+        _write_lines(directory / "intents.jsonl", self._diary())
+        _write_lines(
+            directory / "pace.jsonl",
+            [{"t": t, "scheduled": planned, "started": began, "ops": {}} for t, (planned, began) in self.pace.items()],
+        )
+        (directory / "load-summary.json").write_text(json.dumps(self.summary))
+        recorder.series([*self._counters(), *self.series])
+        for quarter in range(5 * 4, 60 * 4):
+            for side in ("through", "beside"):
+                ok, ms = self.sees(quarter / 4, side)
+                recorder.probe(ProbeSample(quarter / 4, PROXY, side, ok, ms))
+        if self.books:
+            _write_orders(directory, self.intents)
+        if self.finished:
+            recorder.finish(
+                run_id="r1",
+                experiment=self.plan.name,
+                started_wall="a",
+                finished_wall="b",
+                ended=self.ended,
+                crashcart_version="0.0.0",
+                commit="c",
+                machine=Machine(2, 1, "k", "p", {}),
+            )
+        else:
+            recorder.close()
+        return directory
+
+    def _diary(self) -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = []
+        for number, one in enumerate(self.intents):
+            reference = f"R-{number}"
+            lines.append(
+                {
+                    "r": "intent",
+                    "id": one.id,
+                    "session": number,
+                    "phase": self.phase_at(one.planned_s),
+                    "planned_s": one.planned_s,
+                    "cohorts": {"network": one.network},
+                }
+            )
+            sent = one.outcome not in ("blocked", "gave_up")
+            if sent:
+                lines.append(
+                    {
+                        "r": "send",
+                        "id": one.id,
+                        "attempt": 1,
+                        "intended_s": one.planned_s,
+                        "sent_s": one.planned_s,
+                        "lines": [["G1", 1]],
+                        "total_cents": one.total_cents,
+                        "network": one.network,
+                    }
+                )
+            lines.append(
+                {
+                    "r": "end",
+                    "id": one.id,
+                    "outcome": one.outcome,
+                    "latency_ms": one.latency_ms if sent else None,
+                    "attempts": int(sent),
+                    "status": 201,
+                    "problem": "",
+                    "reference": reference,
+                    "order_id": one.id,
+                    "safe_to_retry": None,
+                    "done_s": one.planned_s + one.latency_ms / 1000,
+                }
+            )
+        return lines
+
+    def phase_at(self, t: float) -> str:
+        return next((phase.name for phase in self.plan.phases if t < phase.end_s), self.plan.phases[-1].name)
+
+    def _counters(self) -> list[SeriesSample]:
+        """What would have been scraped, each second from before the start until after the end."""
+        counts = Counts()
+        for cohort in ("all", "network:visa", "network:amex"):
+            for phase in self.plan.phases:
+                _create(counts, {"cohort": cohort, "phase": phase.name})
+        for one in self.intents:
+            for cohort in ("all", f"network:{one.network}"):
+                _count_one(counts, one, {"cohort": cohort, "phase": self.phase_at(one.planned_s)})
+        counts.add("shopper_intended_total", 0, {"cohort": "all", "phase": "recovery"}, self.miscounted)
+        for second, (_, began) in self.pace.items():
+            counts.add("shopper_lateness_seconds_bucket", second, {"le": "0.05"}, max(0, began - self.late))
+            counts.add("shopper_lateness_seconds_bucket", second, {"le": "+Inf"}, began)
+            counts.add("link_calls_total", second, {"link": "checkout.payments", "outcome": "ok"}, self.calls_per_s)
+            counts.add("link_calls_total", second, {"link": "checkout.payments", "outcome": "short_circuited"}, 50)
+        return counts.samples()
+
+
+class Counts:
+    """Counters, by the second in which they grew."""
+
+    def __init__(self) -> None:
+        self._grown: dict[tuple[str, str], Counter[int]] = {}
+
+    def add(self, metric: str, second: int, labels: dict[str, str], n: int = 1) -> None:
+        text = json.dumps({**labels, "job": "load"}, sort_keys=True)
+        self._grown.setdefault((metric, text), Counter())[second] += n
+
+    def samples(self) -> list[SeriesSample]:
+        found = []
+        for (metric, labels), by_second in self._grown.items():
+            value = 0
+            found.append(SeriesSample(metric, labels, -1.0, 0.0))
+            for second in range(64):
+                value += by_second[second]
+                found.append(SeriesSample(metric, labels, second + 0.9999, float(value)))
+        return found
+
+
+OUTCOMES = ("ok", "declined", "sold_out", "failed", "unknown", "gave_up", "blocked")
+BUCKET = "shopper_latency_seconds_bucket"
+
+
+def _create(counts: Counts, where: dict[str, str]) -> None:
+    counts.add("shopper_intended_total", 0, where, 0)
+    for outcome in OUTCOMES:
+        counts.add("shopper_events_total", 0, {**where, "sli": "purchase", "outcome": outcome}, 0)
+    for honest in ("yes", "no"):
+        counts.add("shopper_failures_total", 0, {**where, "honest": honest}, 0)
+    for le in ("0.5", "+Inf"):
+        counts.add(BUCKET, 0, {**where, "sli": "checkout", "le": le}, 0)
+
+
+def _count_one(counts: Counts, one: Told, where: dict[str, str]) -> None:
+    done = int(one.planned_s + one.latency_ms / 1000)
+    counts.add("shopper_intended_total", int(one.planned_s), where)
+    counts.add("shopper_events_total", done, {**where, "sli": "purchase", "outcome": one.outcome})
+    if one.outcome not in ("blocked", "gave_up"):
+        quick = one.outcome in ("ok", "declined", "sold_out") and one.latency_ms <= 500
+        counts.add(BUCKET, done, {**where, "sli": "checkout", "le": "0.5"}, int(quick))
+        counts.add(BUCKET, done, {**where, "sli": "checkout", "le": "+Inf"})
+    if one.outcome in ("failed", "unknown"):
+        counts.add("shopper_failures_total", done, {**where, "honest": "yes" if one.honest else "no"})
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _write_orders(directory: Path, intents: list[Told]) -> None:
+    states = {"ok": "accepted", "unknown": "accepted", "declined": "declined"}
+    rows = [(one.id, states[one.outcome]) for one in intents if one.in_books and one.outcome in states]
+    (directory / "truth").mkdir()
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE orders (key VARCHAR, state VARCHAR)")
+        if rows:
+            database.executemany("INSERT INTO orders VALUES (?, ?)", rows)
+        database.execute(f"COPY orders TO '{directory / 'truth' / 'orders.parquet'}' (FORMAT parquet)")
+
+
+def _log(op: Any, by: str = "harness") -> LogRecord:
+    return LogRecord(op, "f1", Step("toxiproxy/down", PROXY, {}), 0.0, "w", "b", 0.0, by)
+
+
+def healthy() -> MadeUp:
+    """Nothing goes wrong in it, but for what the fault does to the probes."""
+    intents = [
+        Told(f"k{second:02}-{n:02}", second + n / PER_S, "amex" if n % 4 == 0 else "visa")
+        for second in range(60)
+        for n in range(PER_S)
+    ]
+    sessions = round(PER_S / SHARE)
+    return MadeUp(
+        plan=plan(),
+        intents=intents,
+        pace=dict.fromkeys(range(60), (sessions, sessions)),
+        events=[
+            ("ready", -5.0, {"boot_s": 3.0}),
+            ("load-started", 0.0, {"t0_wall": 0.0, "t0_mono": 0.0}),
+            ("cpu", 5.0, {"at": "baseline", "process_cpu_s": {"checkout[0]": 1.0}, "busy_s": 10.0, "cores": 2}),
+            ("gate", 25.0, {"passed": True, "results": []}),
+            ("cpu", 25.0, {"at": "fault", "process_cpu_s": {"checkout[0]": 5.0}, "busy_s": 20.0, "cores": 2}),
+            ("fault-injected", 25.05, {"fault": "f1", "took_s": 0.01}),
+            ("fault-undone", 35.05, {"fault": "f1", "took_s": 0.01}),
+            ("load-settled", 61.0, {"in_flight": 0}),
+            ("quiesced", 61.5, {"took_s": 0.3, "pending": {}}),
+            ("books-read", 62.0, {"rows": {"orders": 1200}, "errors": {}}),
+            ("stopped", 63.0, {"took_s": 1.0}),
+        ],
+        faultlog=[_log("will-inject"), _log("injected"), _log("will-undo"), _log("undone")],
+    )
