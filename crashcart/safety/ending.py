@@ -12,37 +12,38 @@ from pathlib import Path
 import msgspec
 
 from crashcart.model.topology import ProcessRef, Topology
-from crashcart.safety.processes import is_same_process, name_of, processes_of_run
+from crashcart.runtimes.ending import end_stack
+from crashcart.runtimes.state_dir import STATE_PREFIX
+from crashcart.runtimes.topology_file import load_topology
+from crashcart.safety.processes import is_same_process, processes_of_run
 
-TOPOLOGY_FILE = "topology.json"
+KILL_WITHIN_S = 1.0
 _LOOK_S = 0.05
+_NOWHERE = Path("/nonexistent/crashcart-none")
+"""The folder of a stack that has none yet: a boot cut short is known by its processes alone."""
 
 
-def end_run(
-    run_id: str, known: Iterable[ProcessRef] = (), *, grace_s: float = 1.2, within_s: float = 2.5
-) -> tuple[ProcessRef, ...]:
-    """Ask all processes of the run to end, kill those that have not after `grace_s`; () when none is left.
-
-    Looks again and again until `within_s`, because a process may start others while it is being ended. What is
-    returned could not be ended (stuck in the kernel, or not ours to signal). Idempotent.
-    """
+def end_run(run_id: str, state_dir: str = "", known: Iterable[ProcessRef] = ()) -> tuple[ProcessRef, ...]:
+    """End it as its runtime does, then look for ourselves and kill what is left. Returns what would not end."""
     assert run_id, "without a run there is no telling which processes are meant"
-    began = time.monotonic()
-    asked: set[ProcessRef] = set()
+    end_stack(run_id, Path(state_dir) if state_dir else _NOWHERE)
+    return kill_leftovers(run_id, known)
+
+
+def kill_leftovers(
+    run_id: str, known: Iterable[ProcessRef] = (), *, within_s: float = KILL_WITHIN_S
+) -> tuple[ProcessRef, ...]:
+    """SIGKILL all processes of the run, again and again: one may be starting another. What is left after `within_s`."""
+    until = time.monotonic() + within_s
     known = set(known)
     while True:
         living = processes_of_run(run_id, known)
         # found once, always ours: a child whose parent has died since is known by this alone
         known |= living
-        waited_s = time.monotonic() - began
-        if not living or waited_s >= within_s:
+        if not living or time.monotonic() >= until:
             return tuple(sorted(living, key=lambda ref: ref.pid))
         for ref in living:
-            if waited_s >= grace_s:
-                _signal(ref, signal.SIGKILL)
-            elif ref not in asked:
-                asked.add(ref)
-                _signal(ref, _polite_signal(ref))
+            _kill(ref)
         time.sleep(_LOOK_S)
 
 
@@ -61,11 +62,19 @@ def remove_state_dir(state_dir: str | Path, run_id: str) -> str:
     return f"{folder} could not be removed"
 
 
+def find_state_dir(run_id: str, temporary: str) -> str:
+    """The run's folder where nobody has said so: its boot was cut short. "" where there is none."""
+    for parent in (temporary, "/var/tmp", "/tmp"):  # noqa: S108 - nothing is made there
+        folder = Path(parent, f"{STATE_PREFIX}{run_id}")
+        if folder.exists() and _is_of_run(folder, run_id):
+            return str(folder.resolve())
+    return ""
+
+
 def read_topology(state_dir: str | Path) -> Topology | None:
     """What was started, as far as it was written down; None where it was not, or not whole."""
     try:
-        content = Path(state_dir, TOPOLOGY_FILE).read_bytes()
-        return msgspec.json.decode(content, type=Topology)
+        return load_topology(state_dir)
     except (OSError, msgspec.DecodeError):
         return None
 
@@ -86,14 +95,9 @@ def _is_of_run(folder: Path, run_id: str) -> bool:
     return run_id in folder.name or (topology is not None and topology.run_id == run_id)
 
 
-def _polite_signal(ref: ProcessRef) -> signal.Signals:
-    """SIGTERM; for Postgres, which would wait for its clients, SIGQUIT: it leaves at once and frees shared memory."""
-    return signal.SIGQUIT if name_of(ref) == "postgres" else signal.SIGTERM
-
-
-def _signal(ref: ProcessRef, number: signal.Signals) -> None:
+def _kill(ref: ProcessRef) -> None:
     if is_same_process(ref):
         try:
-            os.kill(ref.pid, number)
+            os.kill(ref.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             return  # gone meanwhile; or another account's, which the caller is told by its being left

@@ -116,7 +116,7 @@ def test_ending_a_run_ends_the_stubborn_and_the_stopped_and_their_children_and_n
     ours[0].send_signal(signal.SIGSTOP)
     before = processes_of_run("run-c")
     assert len(before) == 4
-    assert end_run("run-c", grace_s=0.2) == ()
+    assert end_run("run-c") == ()
     assert not any(is_same_process(ref) for ref in before)
     assert other.poll() is None
     assert end_run("run-c") == ()

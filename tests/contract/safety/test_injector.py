@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from crashcart.faults import registry
+from crashcart.model.errors import ControlPlaneError, NotUndone
+from crashcart.safety.faultlog import FaultLog, open_steps, read_log
+from crashcart.safety.injector import Injector
+from tests.contract.safety.small_stack import SmallStack, broken, planned
+
+SLOW = planned("toxiproxy/latency", {"link": "door.shop", "latency": "300ms"}, "f1")
+DOWN = planned("toxiproxy/down", {"link": "door.shop[1]"}, "f2")
+KILL = planned("service/kill", {"service": "shop[0]"}, "f3")
+
+
+def _soon() -> float:
+    return time.monotonic() + 60
+
+
+def test_every_fault_is_there_when_inject_returns_and_gone_when_undo_does(
+    small_stack: SmallStack, tmp_path: Path
+) -> None:
+    log = FaultLog(tmp_path / "log")
+    injector, topology = Injector(log, small_stack, registry()), small_stack.topology
+    effects = (
+        (SLOW, ["door[0].shop[0] has crashcart-f1", "door[0].shop[1] has crashcart-f1"]),
+        (DOWN, ["door[0].shop[1] is off"]),
+        (KILL, ["shop[0] is down"]),
+    )
+    for fault, effect in effects:
+        injector.inject(fault, topology, _soon())
+        assert sorted(broken(topology)) == effect
+        injector.undo(fault.id)
+        assert broken(topology) == []
+        injector.undo(fault.id)
+    assert open_steps(read_log(log.path)) == ()
+
+
+def test_all_are_undone_together_and_nothing_is_injected_after_that(small_stack: SmallStack, tmp_path: Path) -> None:
+    injector, topology = Injector(FaultLog(tmp_path / "log"), small_stack, registry()), small_stack.topology
+    for fault in (SLOW, DOWN, KILL):
+        injector.inject(fault, topology, _soon())
+    assert injector.undo_all() == ()
+    assert injector.undo_all() == ()
+    assert broken(topology) == []
+    with pytest.raises(Exception, match="the run is ending"):
+        injector.inject(DOWN, topology, _soon())
+    assert broken(topology) == []
+
+
+def test_a_control_plane_that_hangs_is_started_again_and_the_fault_is_gone(
+    small_stack: SmallStack, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def restart(why: str) -> None:
+        asked.append(why)
+        small_stack.restart_toxiproxy()
+
+    injector = Injector(FaultLog(tmp_path / "log"), small_stack, registry(), on_control_plane_hung=restart)
+    injector.inject(SLOW, small_stack.topology, _soon())
+    injector.inject(KILL, small_stack.topology, _soon())
+    small_stack.signal("toxiproxy", signal.SIGSTOP)
+    assert injector.undo_all() == ()
+    assert len(asked) == 1
+    assert "no answer" in asked[0]
+    assert broken(small_stack.topology) == []
+
+
+def test_what_can_not_be_undone_is_named_and_stays_open(small_stack: SmallStack, tmp_path: Path) -> None:
+    log = FaultLog(tmp_path / "log")
+    injector = Injector(log, small_stack, registry())
+    injector.inject(DOWN, small_stack.topology, _soon())
+    small_stack.signal("toxiproxy", signal.SIGSTOP)
+    with pytest.raises(NotUndone, match=r"f2 toxiproxy/down on door\[0\].shop\[1\] could not be undone"):
+        injector.undo("f2")
+    assert [str(step) for step in open_steps(read_log(log.path))] == ["f2 toxiproxy/down on door[0].shop[1]"]
+    small_stack.signal("toxiproxy", signal.SIGCONT)
+    assert injector.undo_all() == ()
+    assert broken(small_stack.topology) == []
+
+
+def test_a_fault_that_can_be_done_in_part_only_is_taken_back_whole(small_stack: SmallStack, tmp_path: Path) -> None:
+    from crashcart.toxiproxy import ToxicSpec, Toxiproxy
+
+    log = FaultLog(tmp_path / "log")
+    taken = ToxicSpec("crashcart-f1", "latency", attributes={"latency": 1})
+    Toxiproxy(small_stack.topology.toxiproxy_api).add_toxic("door[0].shop[1]", taken)
+    with pytest.raises(ControlPlaneError, match="already exists"):
+        Injector(log, small_stack, registry()).inject(SLOW, small_stack.topology, _soon())
+    assert broken(small_stack.topology) == []
+    assert open_steps(read_log(log.path)) == ()

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crashcart.safety.active import read_active
+from crashcart.safety.faultlog import open_steps, read_log
+from crashcart.safety.processes import is_same_process, processes_of_run
+from tests.contract.safety.conftest import StandIn
+from tests.contract.safety.small_stack import broken, wait_until
+
+PROMISED_S = 5.0
+
+Start = Callable[..., StandIn]
+
+
+def _nothing_is_left(harness: StandIn) -> bool:
+    return not processes_of_run(harness.run_id) and read_active(harness.run_id) is None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_within_five_seconds_of_a_harness_killed_at_any_moment_nothing_is_left_of_its_run(
+    stand_in: Start, seed: int
+) -> None:
+    stream = random.Random(seed)
+    harness = stand_in(loop=True)
+    for _ in range(stream.randint(1, 20)):
+        harness.hears()
+    time.sleep(stream.uniform(0, 0.05))  # not to wait for something: to hit any moment between two lines
+    harness.kill()
+    wait_until(lambda: _nothing_is_left(harness), PROMISED_S)
+    assert open_steps(read_log(harness.faultlog)) == ()
+    assert not harness.state_dir.exists()
+
+
+def test_a_harness_killed_with_a_control_plane_that_hangs_leaves_nothing_either(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    proxy = harness.topology.instance("toxiproxy").process
+    assert proxy is not None
+    os.kill(proxy.pid, signal.SIGSTOP)
+    harness.kill()
+    wait_until(lambda: _nothing_is_left(harness), PROMISED_S)
+    assert open_steps(read_log(harness.faultlog)) == ()
+
+
+def test_a_harness_that_hangs_has_its_faults_undone_and_is_told_when_it_wakes(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    assert len(broken(harness.topology)) == 4
+    harness.signal(signal.SIGSTOP)
+    wait_until(lambda: not broken(harness.topology), PROMISED_S)
+    assert processes_of_run(harness.run_id)
+    undone = {record.fault for record in read_log(harness.faultlog) if (record.op, record.by) == ("undone", "watchdog")}
+    assert undone == {"f1", "f2", "f3"}
+    harness.signal(signal.SIGCONT)
+    told = harness.ask("report")
+    assert told["alive"] is False
+    assert [fault for fault in ("f1", "f2", "f3") if fault in str(told["trouble"])] == ["f1", "f2", "f3"]
+    assert "not been heard of" in told["trouble"][0]
+    assert harness.ask("leave") == {"not_undone": []}
+    assert harness.process.wait() == 0
+    assert _nothing_is_left(harness)
+
+
+def test_a_harness_that_hangs_for_too_long_has_its_run_ended(stand_in: Start) -> None:
+    harness = stand_in(hang_limit_s=3.0)
+    harness.hears("injected all")
+    harness.signal(signal.SIGSTOP)
+    wait_until(lambda: _nothing_is_left(harness), 3.0 + PROMISED_S)
+    harness.signal(signal.SIGCONT)
+    assert "hung" in str(harness.ask("report")["trouble"])
+
+
+def test_a_fault_that_outlives_its_expiry_is_undone_while_the_harness_lives(stand_in: Start) -> None:
+    harness = stand_in(expires_in_s=1.5)
+    harness.hears("injected all")
+    wait_until(lambda: not broken(harness.topology), PROMISED_S + 1.5)
+    told = harness.ask("report")
+    assert told["alive"] is False
+    assert "its time was over" in str(told["trouble"])
+    assert processes_of_run(harness.run_id)
+
+
+def test_a_harness_that_leaves_well_leaves_no_watchdog_and_no_record(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    watchdog = harness.watchdog
+    assert harness.ask("report") == {"alive": True, "trouble": []}
+    assert harness.ask("leave") == {"not_undone": []}
+    assert harness.process.wait() == 0
+    assert not is_same_process(watchdog)
+    assert _nothing_is_left(harness)
+    assert open_steps(read_log(harness.faultlog)) == ()
+    assert {record.by for record in read_log(harness.faultlog)} == {"harness"}
+
+
+def test_what_ends_a_terminals_programs_does_not_end_the_watchdog(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    watchdog = harness.watchdog
+    assert os.getsid(watchdog.pid) == watchdog.pid
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        os.kill(watchdog.pid, number)
+    harness.kill()
+    wait_until(lambda: _nothing_is_left(harness), PROMISED_S)
+
+
+def test_a_watchdog_that_dies_is_noticed_by_its_harness(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    watchdog = harness.watchdog
+    harness.kill_watchdog()
+    wait_until(lambda: not is_same_process(watchdog))
+    assert harness.ask("report") == {"alive": False, "trouble": ["the watchdog has ended with status -9"]}
+    assert harness.ask("leave") == {"not_undone": []}
+    assert _nothing_is_left(harness)
+
+
+def test_its_own_process_belongs_to_no_run(stand_in: Start, tmp_path: Path) -> None:
+    harness = stand_in()
+    harness.hears("ready")
+    assert harness.watchdog not in processes_of_run(harness.run_id)
