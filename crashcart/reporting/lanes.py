@@ -79,7 +79,8 @@ def _lane(
     )
     observed = words.share(judged.observed if judged else 1 - sum(lane.bad) / sum(lane.valid))
     met = "" if judged is None or judged.outcome is Outcome.PASS else " ✗" if judged.outcome is Outcome.FAIL else " ?"
-    label = svg.text("100%", _LANE_PX / 2 + 5, f"{observed}{met}", f"label {'c-worst' if worst else 'c-lane'}", dx_px=8)
+    value = f"{observed}{met}"
+    label = svg.text("100%", _LANE_PX / 2 + 5, value, f"label {'c-worst' if worst else 'c-lane'}", dx_px=8)
     summary = f"{words.cohort(lane.name)}: {_success(lane, judged)}"
     drawing = svg.drawing(
         _LANE_PX,
@@ -91,7 +92,7 @@ def _lane(
         hits,
     )
     note = words.target(lane.declared_share)
-    return Strip(drawing, words.cohort(lane.name), note, "worst" if worst else "")
+    return Strip(drawing, words.cohort(lane.name), note, "worst" if worst else "", value)
 
 
 def _cell(scene: Scene, timeline: Timeline, lane: Lane, i: int) -> str:

@@ -42,6 +42,8 @@ class Strip(msgspec.Struct, frozen=True):
     label: str = ""
     note: str = ""
     css: str = ""
+    value: str = ""
+    """What stands right of the drawing where there is room, in its heading where there is not."""
 
 
 class Panel(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ from crashcart.model.verdict import Verdict
 from crashcart.reporting import svg, words
 
 _ROW_PX = 20
-_CROWDED = 0.14
-"""Marks nearer to each other than this share of the axis are put on different rows."""
+_LETTER = 0.019
+"""Width of a letter on a phone, as a share of the axis: marks whose names would touch there get rows of their own."""
 
 _PHASE_NAMES = {"warmup": "warm-up"}
 
@@ -101,7 +101,7 @@ class Scene(msgspec.Struct, frozen=True):
         return bar + name
 
     def _mark(self, mark: Mark, top_px: float) -> Markup:
-        at, late = self.across.percent(mark.at_s), mark.at_s > 0.75 * self.across.whole_s
+        at, late = self.across.percent(mark.at_s), _is_late(mark, self.across.whole_s)
         tip = svg.rule(at, _ROW_PX, f"mark {mark.css}", top_px - 3)
         name = svg.text(
             at,
@@ -159,13 +159,25 @@ def _marks(plan: Plan, events: Sequence[Event], verdict: Verdict, windows: Seque
 def _rows(marks: Sequence[Mark], whole_s: float) -> list[list[Mark]]:
     rows: list[list[Mark]] = []
     for mark in marks:
+        start, end = _extent(mark, whole_s)
         for row in rows:
-            if mark.at_s - row[-1].at_s >= _CROWDED * whole_s + 0.008 * whole_s * len(row[-1].label):
+            if all(end <= other[0] or start >= other[1] for other in (_extent(one, whole_s) for one in row)):
                 row.append(mark)
                 break
         else:
             rows.append([mark])
     return rows
+
+
+def _extent(mark: Mark, whole_s: float) -> tuple[float, float]:
+    """From where to where a mark and its name reach on the narrowest screen, as shares of the axis."""
+    at, width = mark.at_s / whole_s, _LETTER * (len(mark.label) + 1)
+    return (at - width, at) if _is_late(mark, whole_s) else (at, at + width)
+
+
+def _is_late(mark: Mark, whole_s: float) -> bool:
+    """Whether its name is written left of it, because there may not be room right of it."""
+    return mark.at_s > 0.6 * whole_s
 
 
 def _name(phase: Phase) -> str:

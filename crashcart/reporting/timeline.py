@@ -254,7 +254,7 @@ def _lanes(connection: duckdb.DuckDBPyConnection, cells: Bins, plan: Plan) -> It
 
 
 def _probes(connection: duckdb.DuckDBPyConnection, bins: Bins) -> Iterable[Probes]:
-    pairs = connection.execute("SELECT DISTINCT proxy, side FROM evidence ORDER BY proxy, side DESC").fetchall()
+    pairs = connection.execute("SELECT DISTINCT proxy, side FROM evidence WHERE t >= 0 ORDER BY proxy, side DESC").fetchall()
     for proxy, side in pairs:
         source = "evidence WHERE t >= 0 AND proxy = ? AND side = ?"
         yield Probes(

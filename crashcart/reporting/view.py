@@ -62,14 +62,15 @@ def key_figures(verdict: Verdict) -> tuple[Figure, ...]:
     offered, ok = sum(phase.offered for phase in phases), sum(phase.ok for phase in phases)
     failed, unknown = sum(phase.failed for phase in phases), sum(phase.unknown for phase in phases)
     refused = sum(phase.declined + phase.sold_out for phase in phases)
+    bad = "" if verdict.outcome is Outcome.PASS else "bad"  # what the hypothesis allowed is not alarming
     done = f"{words.share(ok / offered)} of offered" if offered else "nothing was offered"
     figures = [
         Figure("Offered", words.count(offered), "purchases, warm-up left out"),
         Figure("Completed", words.count(ok), done),
         Figure(
-            "Failed", words.count(failed), f"and {words.count(refused)} declined or sold out", "bad" if failed else ""
+            "Failed", words.count(failed), f"and {words.count(refused)} declined or sold out", bad if failed else ""
         ),
-        Figure("Unknown", words.count(unknown), "to the shopper", "unsure" if unknown else ""),
+        Figure("Unknown", words.count(unknown), "to the shopper", "unsure" if unknown and bad else ""),
         _money(verdict),
     ]
     return (*figures, *_recovery_figure(verdict.recovery), _books(verdict.invariants))
@@ -78,7 +79,12 @@ def key_figures(verdict: Verdict) -> tuple[Figure, ...]:
 def _money(verdict: Verdict) -> Figure:
     lost = verdict.cost.purchases_lost
     note = f"{words.plural(lost, 'purchase')} that did not come through"
-    return Figure("Money lost", words.money(verdict.cost.money_lost_cents), note, "bad" if lost else "")
+    return Figure(
+        "Money lost",
+        words.money(verdict.cost.money_lost_cents),
+        note,
+        "bad" if lost and verdict.outcome is not Outcome.PASS else "",
+    )
 
 
 def _recovery_figure(recovery: RecoveryResult | None) -> Iterator[Figure]:

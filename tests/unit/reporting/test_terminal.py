@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from crashcart.model.verdict import Outcome, Verdict
+from crashcart.reporting.terminal import render_verdict
+from tests.unit.reporting.conftest import Made
+from tests.unit.reporting.stories import HOSTILE
+
+REPORT = Path("runs/a name with spaces/20261122T080000Z/report.html")
+
+
+def render(verdict: Verdict, *, width: int = 120, report: Path | None = REPORT, colours: bool = False) -> list[str]:
+    out = io.StringIO()
+    render_verdict(verdict, Console(file=out, width=width, force_terminal=colours), report=report)
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_last_lines_are_the_word_with_its_headline_and_the_status_with_the_report(failed: Made, width: int) -> None:
+    word, ending = render(failed.verdict, width=width)[-2:]
+    assert word == f"✗ FAIL  {failed.verdict.headline}"
+    assert ending == f"exit status 1 · report {REPORT}"
+
+
+def test_each_outcome_has_its_own_word(passed: Made, failed: Made, unsure: Made) -> None:
+    said = [render(made.verdict)[-2].split("  ")[0] for made in (passed, failed, unsure)]
+    assert said == ["✓ PASS", "✗ FAIL", "? INCONCLUSIVE"]
+
+
+def test_a_failing_cohort_is_shown_with_its_numbers(failed: Made) -> None:
+    line = next(line for line in render(failed.verdict) if "network: amex" in line)
+    assert "✗" in line
+    assert "2.94" in line
+    assert "1 / 34" in line
+
+
+def test_a_pass_shows_the_worst_cohort_and_all_shoppers_alone(passed: Made) -> None:
+    shown = [line for line in render(passed.verdict) if "fault · purchase-success" in line]
+    assert len(shown) == 2
+    assert any("all shoppers" in line for line in shown)
+
+
+def test_witnesses_are_shown_under_the_invariant_that_they_break(failed: Made) -> None:
+    lines = render(failed.verdict)
+    law = next(i for i, line in enumerate(lines) if "Nobody is charged twice" in line)
+    assert "R-0000001234" in "".join(lines[law : law + 4])
+
+
+def test_what_made_a_run_not_count_is_said_with_its_remedy(unsure: Made) -> None:
+    assert any("f1 was not seen" in line and "check the link" in line for line in render(unsure.verdict))
+
+
+def test_text_from_the_shop_is_shown_and_not_obeyed(failed: Made) -> None:
+    hostile = "[bold red]" + HOSTILE + "[/nope]"
+    verdict = msgspec.structs.replace(failed.verdict, headline=hostile, look_at=(hostile,), reasons=(hostile,))
+    shown = "\n".join(render(verdict))
+    assert "[bold red]" in shown
+    assert "\x1b" not in shown
+
+
+def test_without_a_terminal_there_are_no_colours_and_with_one_there_are(failed: Made) -> None:
+    assert "\x1b" not in "".join(render(failed.verdict))
+    assert "\x1b" in "".join(render(failed.verdict, colours=True))
+
+
+def test_an_empty_verdict_still_ends_in_its_two_lines(passed: Made) -> None:
+    bare = msgspec.structs.replace(
+        passed.verdict,
+        outcome=Outcome.INCONCLUSIVE,
+        exit_status=130,
+        phases=(),
+        objectives=(),
+        recovery=None,
+        invariants=(),
+        evidence=(),
+        validity=(),
+    )
+    assert render(bare, report=None)[-1] == "exit status 130"
