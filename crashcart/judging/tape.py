@@ -52,8 +52,8 @@ class Tape:
     faultlog: tuple[LogRecord, ...]
     summary: LoadSummary | None
     missing: tuple[Table, ...]
-    unreadable: int
-    """Lines of its tables that are not what they should be."""
+    unreadable: tuple[Table, ...]
+    """Tables with lines that are not what they should be."""
     database: DuckDBPyConnection
     """`intents`, every source of the books that was read, and `recording.pace`, `.series` and `.evidence`."""
 
@@ -107,7 +107,7 @@ def open_tape(directory: Path) -> Iterator[Tape]:
             faultlog=_lines(directory / FILES["faultlog"], LogRecord),
             summary=_summary(directory / "load-summary.json"),
             missing=missing,
-            unreadable=sum(unreadable_lines(directory, table) for table in TABLES),
+            unreadable=tuple(table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)),
             database=database,
         )
 
@@ -127,6 +127,12 @@ def read_plan(directory: Path) -> Plan:
         return msgspec.json.decode(content, type=Plan)
     except msgspec.DecodeError as error:
         raise BadFile(f"this is no plan: {error}", file=path, line=None) from error
+
+
+def _unreadable(directory: Path, table: Table, *, whole: bool) -> bool:
+    """In a recording that was finished, JSONL is left only of what could not be made Parquet."""
+    left = (directory / f"{table}.jsonl").exists() and not (directory / f"{table}.parquet").exists()
+    return (whole and left) or unreadable_lines(directory, table) > 0
 
 
 class _Head(msgspec.Struct, frozen=True):

@@ -203,7 +203,6 @@ def recording(tape: Tape) -> ValidityCheck:
     troubles = [f"there is no table of {name}" for name in needed]
     if tape.manifest is None:
         troubles.append("it has no manifest: the run was cut short")
-    if tape.unreadable:
-        troubles.append(f"{tape.unreadable} lines cannot be read")
+    troubles += [f"{name}.jsonl holds lines that are not what they should be" for name in tape.unreadable]
     told = f"{len(tape.manifest.files)} files, hashes as recorded" if tape.manifest else ""
     return ValidityCheck("recording", title, not troubles, "; ".join(troubles) or told)
