@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from crashcart.loading.decode import decode
@@ -19,8 +20,7 @@ _MAX_REPLICAS = 32
 
 def read_design(path: Path, shown_as: str) -> Design:
     """One topology. BadFile for links to nowhere, no or several entries, names that can't be in an address."""
-    tree = read_tree(path, shown_as)
-    check_head(tree, "Design")
+    tree = _whole(path, shown_as)
     design = decode(tree, Design)
     for name, service in design.services.items():
         _check_service(tree, design, name, service)
@@ -31,6 +31,31 @@ def read_design(path: Path, shown_as: str) -> Design:
             ("services",), f"exactly one service is the shoppers' entry; found {found}", "set entry: true on it"
         )
     return design
+
+
+def _whole(path: Path, shown_as: str) -> Tree:
+    """The file, laid over the design that it `extends`, if it does: key by key, lists as a whole."""
+    tree = read_tree(path, shown_as)
+    check_head(tree, "Design")
+    if "extends" not in tree.data:
+        return tree
+    base = tree.data["extends"]
+    known = {other.stem: other for other in path.parent.glob("*.yaml") if other != path}
+    if not isinstance(base, str) or base not in known:
+        raise tree.error(("extends",), f"there is no design {base!r}", did_you_mean(str(base), known, "designs"))
+    under = read_tree(known[base], str(Path(shown_as).with_name(known[base].name)))
+    if "extends" in under.data:
+        raise tree.error(("extends",), f"{base} extends another design itself", "extend that one, or write it out")
+    own = {key: value for key, value in tree.data.items() if key != "extends"}
+    laid_over = _laid_over(under.data, own)
+    assert isinstance(laid_over, dict)
+    return replace(tree, data=laid_over)
+
+
+def _laid_over(under: object, over: object) -> object:
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over
+    return {**under, **{key: _laid_over(under.get(key), value) for key, value in over.items()}}
 
 
 def _check_service(tree: Tree, design: Design, name: str, service: Service) -> None:

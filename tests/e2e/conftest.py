@@ -1,0 +1,131 @@
+"""The command line as its users call it: a process of its own, in a project, with state folders of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from crashcart.model.recording import Event, Manifest
+from crashcart.model.verdict import Verdict
+from crashcart.safety.processes import processes_of_run
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "projects" / "tiny"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A run's folder, read."""
+
+    path: Path
+
+    @property
+    def verdict(self) -> Verdict:
+        return msgspec.json.decode((self.path / "verdict.json").read_bytes(), type=Verdict)
+
+    @property
+    def manifest(self) -> Manifest:
+        return msgspec.json.decode((self.path / "manifest.json").read_bytes(), type=Manifest)
+
+    def events(self, name: str) -> list[Event]:
+        lines = (self.path / "events.jsonl").read_bytes().splitlines()
+        return [event for line in lines if (event := msgspec.json.decode(line, type=Event)).event == name]
+
+
+@dataclass(frozen=True)
+class Harness:
+    """Calls crashcart in a project; recordings go to `runs`, state to a folder of its own."""
+
+    project: Path
+    runs: Path
+    environment: Mapping[str, str]
+
+    def argv(self, *arguments: str) -> Sequence[str]:
+        return (sys.executable, "-m", "crashcart", "--project", str(self.project), *arguments)
+
+    def call(self, *arguments: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*arguments),
+            env=dict(self.environment),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.argv(*arguments),
+            env=dict(self.environment),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, experiment: str, *arguments: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+        return self.call("run", experiment, "--out", str(self.runs), *arguments, timeout_s=timeout_s)
+
+    def recordings(self) -> list[Recording]:
+        return [Recording(path.parent) for path in sorted(self.runs.glob("*/*/plan.json"))]
+
+    def latest(self) -> Recording:
+        return Recording((self.runs / "latest").resolve())
+
+    def active_runs(self) -> list[str]:
+        return [path.stem for path in Path(self.environment["XDG_STATE_HOME"]).glob("crashcart/active/*.json")]
+
+    def wait_for_event(self, name: str, within_s: float = 60.0) -> Recording:
+        """The one recording, once that event is in it."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            for recording in self.recordings():
+                events = recording.path / "events.jsonl"
+                if events.exists() and f'"event":"{name}"' in events.read_text(encoding="utf-8"):
+                    return recording
+            time.sleep(0.02)
+        raise AssertionError(f"no event {name} within {within_s} s")
+
+
+def nothing_is_left_of(run_id: str, within_s: float) -> bool:
+    """Whether no process of the run is left, at the latest after so long."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if not processes_of_run(run_id):
+            return True
+        time.sleep(0.05)
+    return not processes_of_run(run_id)
+
+
+def _harness(project: Path, tmp_path: Path) -> Harness:
+    own = {"XDG_STATE_HOME": str(tmp_path / "state"), "TMPDIR": str(tmp_path / "tmp"), "COLUMNS": "120"}
+    (tmp_path / "tmp").mkdir(mode=0o755)
+    # the account that Postgres runs as must be able to pass
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.name.startswith("pytest-"):
+            folder.chmod(0o755)
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return Harness(project, tmp_path / "runs", {**kept, **own})
+
+
+@pytest.fixture
+def shop(tmp_path: Path, toolbox: object) -> Harness:
+    """The reference project."""
+    assert toolbox
+    return _harness(ROOT, tmp_path)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, toolbox: object) -> Harness:
+    """The tiny one: boots in a second, and its experiment takes half a minute."""
+    assert toolbox
+    return _harness(TINY, tmp_path)
