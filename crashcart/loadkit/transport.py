@@ -24,6 +24,7 @@ from crashcart.loadkit.answers import Answer, Request
 from crashcart.model.errors import UsageError
 
 BODY_MAX_BYTES = 1 << 20
+HEAD_MAX_BYTES = 1 << 16
 CONNECT_S = 1.0
 IDLE_S = 2.0
 """A connection unused for longer is closed, well before servers close theirs (5 s is common): no request meets a
@@ -128,27 +129,53 @@ def _lives(connection: socket.socket) -> bool:
 
 
 class _Response(HTTPResponse):
-    """The parser, with its body in reach."""
+    """The parser, which keeps the first final answer and nothing that comes after it."""
+
+    _final: Answer | None = None
+
+    def answer(self) -> Answer | None:
+        """None while it is not whole."""
+        return self._final
 
     @property
     def body(self) -> bytearray:
         return self._body_buffer
 
+    def _on_message_begin(self) -> None:
+        if self._final is not None:
+            raise HTTPParseError("more than one answer")
+        super()._on_message_begin()
+
+    def _on_message_complete(self) -> None:
+        super()._on_message_complete()
+        if self._final is None and self.get_code() >= 200:
+            content_type = self.get("content-type")
+            self._final = Answer(
+                status=self.get_code(),
+                body=bytes(self._body_buffer),
+                content_type=content_type if isinstance(content_type, str) else "",
+            )
+
 
 def _read(connection: socket.socket, method: str, body_max_bytes: int) -> tuple[Answer, bool]:
     """The whole answer, and whether the connection may be used again."""
     response = _Response(method=method)
-    while not (response.message_complete and response.get_code() >= 200):
+    left_bytes = body_max_bytes + HEAD_MAX_BYTES
+    while True:
         data = connection.recv(_READ_BYTES)
-        response.feed(data)
-        if len(response.body) > body_max_bytes:
+        garbled: HTTPParseError | None = None
+        try:
+            response.feed(data)
+        except HTTPParseError as error:
+            garbled = error
+        answer = response.answer()
+        if answer is not None and len(answer.body) <= body_max_bytes:
+            # whatever came after it closes the connection and changes nothing
+            return answer, garbled is None and not response.should_close()
+        left_bytes -= len(data)
+        if len(response.body) > body_max_bytes or left_bytes < 0:
             return Answer(status=response.get_code(), broke="too-large", detail=f"over {body_max_bytes} bytes"), False
-        if not data and not response.message_complete:
+        if not data:
             raise EOFError("the connection was closed before the answer was whole")
-    content_type = response.get("content-type")
-    answer = Answer(
-        status=response.get_code(),
-        body=bytes(response.body),
-        content_type=content_type if isinstance(content_type, str) else "",
-    )
-    return answer, not response.should_close()
+        if garbled is not None:
+            raise garbled
