@@ -1,0 +1,374 @@
+"""The money path as real processes: services, two Postgres servers, every link through a Toxiproxy.
+
+Only the stock is a hand-written fake (`fake_inventory.py`), so that these tests need no catalogue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from crashcart.tools import ServerAccount, Toolbox, server_account
+
+ROOT = Path(__file__).resolve().parents[3]
+TOKEN = "rig-token"
+DATABASES = ("orders-db", "payments-db")
+LINKS = {
+    "checkout": ("orders-db", "inventory", "payments", "mail"),
+    "payments": ("payments-db", "psp-a", "psp-b"),
+}
+COMMANDS = {
+    "psp-a": ("stack.thirdparty.processor", {"STYLE": "replays-failures"}),
+    "psp-b": ("stack.thirdparty.processor", {"STYLE": "stores-successes", "LOOKUP_DELAY_S": "0.5"}),
+    "mail": ("stack.thirdparty.mail", {}),
+    "inventory": ("tests.contract.shop_money.fake_inventory", {}),
+    "payments": ("stack.payments", {}),
+    "checkout": ("stack.checkout", {}),
+}
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def call(
+    port: int,
+    method: str,
+    path: str,
+    body: object = None,
+    headers: dict[str, str] | None = None,
+    timeout_s: float = 10.0,
+) -> tuple[int, Any]:
+    """One HTTP exchange on a connection of its own; OSError or HTTPException when there is no answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, headers or {})
+        reply = connection.getresponse()
+        content = reply.read()
+        return reply.status, json.loads(content) if content[:1] in b"{[" and content else content
+    finally:
+        connection.close()
+
+
+def until(what: str, true: Any, within_s: float = 20.0) -> None:
+    """Ask again until it is so."""
+    ends = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > ends:
+            raise AssertionError(f"not within {within_s} s: {what}")
+        time.sleep(0.05)
+
+
+@dataclass
+class Postgres:
+    """One server of its own, which can be killed and started again."""
+
+    binaries: Path
+    folder: Path
+    port: int
+    account: ServerAccount
+    process: subprocess.Popen[bytes] | None = None
+
+    def _as_account(self) -> dict[str, Any]:
+        groups: list[int] = []
+        mine = self.account.uid is None
+        return {} if mine else {"user": self.account.uid, "group": self.account.gid, "extra_groups": groups}
+
+    def make(self) -> None:
+        self.folder.mkdir()
+        if self.account.uid is not None and self.account.gid is not None:
+            os.chown(self.folder, self.account.uid, self.account.gid)
+        command = [
+            str(self.binaries / "initdb"),
+            "-D",
+            str(self.folder),
+            "-U",
+            "shop",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-N",
+        ]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **self._as_account())
+
+    def start(self) -> None:
+        (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
+        command = [
+            str(self.binaries / "postgres"),
+            "-D",
+            str(self.folder),
+            "-p",
+            str(self.port),
+            "-k",
+            "",
+            "-h",
+            "127.0.0.1",
+        ]
+        options = ["-c", "shared_buffers=32MB", "-c", "max_connections=40"]
+        self.process = subprocess.Popen(
+            [*command, *options], stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as_account()
+        )
+        until(f"{self.folder.name} accepts connections", self.answers, 40)
+
+    def answers(self) -> bool:
+        async def ask() -> None:
+            await (await asyncpg.connect(host="127.0.0.1", port=self.port, user="shop", database="postgres")).close()
+
+        try:
+            asyncio.run(ask())
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
+
+    def kill(self) -> None:
+        """kill -9 of the server with all its backends, as a machine that loses power."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+
+@dataclass
+class Service:
+    """One service process, which can be killed and started again on the same port."""
+
+    name: str
+    module: str
+    env: dict[str, str]
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        log = (self.folder.parent / f"{self.name}.log").open("ab")
+        env = {
+            **os.environ,
+            "SERVICE_NAME": self.name,
+            "SERVICE_INSTANCE": f"{self.name}[0]",
+            "LISTEN_ADDRESS": f"127.0.0.1:{self.port}",
+            "DATA_DIR": str(self.folder),
+            "ADMIN_TOKEN": TOKEN,
+            **self.env,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", self.module], env=env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"{self.name} has ended: {self.log_tail()}"
+        try:
+            return call(self.port, "GET", "/readyz", timeout_s=1)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def log_tail(self) -> str:
+        return (self.folder.parent / f"{self.name}.log").read_text()[-1500:]
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def terminate(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        status = self.process.wait(timeout=15)
+        self.process = None
+        return status
+
+
+@dataclass
+class Rig:
+    """All of it. A link is named `checkout.payments`; its fault is undone by `mend`."""
+
+    toolbox: Toolbox
+    folder: Path
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    databases: dict[str, Postgres] = field(default_factory=dict)
+    toxiproxy: subprocess.Popen[bytes] | None = None
+    control: int = 0
+    proxies: dict[str, str] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
+
+    def start(self) -> None:
+        account = server_account()
+        for name in DATABASES:
+            server = Postgres(self.toolbox.postgres.path, self.folder / name, free_port(), account)
+            self.databases[name] = server
+            server.make()
+            server.start()
+        self.empty()
+        self.control = free_port()
+        with (self.folder / "toxiproxy.log").open("ab") as log:
+            self.toxiproxy = subprocess.Popen(
+                [self.toolbox.toxiproxy.path, "-port", str(self.control)],
+                env={**os.environ, "LOG_LEVEL": "error"},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until("toxiproxy answers", self._control_answers)
+        for name, (module, env) in COMMANDS.items():
+            self.services[name] = Service(name, module, dict(env), free_port(), self.folder / f"{name}.data")
+        for client, dependencies in LINKS.items():
+            for dependency in dependencies:
+                self._link(client, dependency)
+        for name, service in self.services.items():
+            service.env.update(self.settings.get(name, {}))
+            service.start()
+        self.wait_ready()
+
+    def _link(self, client: str, dependency: str) -> None:
+        is_database = dependency in self.databases
+        port = self.databases[dependency].port if is_database else self.services[dependency].port
+        listen = f"127.0.0.1:{free_port()}"
+        name = f"{client}.{dependency}"
+        self.toxi(
+            "POST", "/proxies", {"name": name, "listen": listen, "upstream": f"127.0.0.1:{port}", "enabled": True}
+        )
+        address = f"postgresql://shop@{listen}/postgres" if is_database else f"http://{listen}"
+        self.services[client].env["LINK_" + dependency.upper().replace("-", "_")] = address
+        self.proxies[name] = listen
+
+    def empty(self) -> None:
+        """Fresh tables; what the ledgers hold by now belongs to no order any more."""
+        self.forgotten.update(str(row["order_id"]) for row in self.orders())
+        for name, service in (("orders-db", "checkout"), ("payments-db", "payments")):
+            schema = (ROOT / "stack" / service / "schema.sql").read_text()
+            self.sql(name, "drop table if exists orders, outbox, charges, attempts")
+            self.sql(name, schema)
+
+    def wait_ready(self) -> None:
+        for service in self.services.values():
+            until(f"{service.name} is ready", service.ready)
+
+    def _control_answers(self) -> bool:
+        try:
+            return call(self.control, "GET", "/version", timeout_s=1)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    # ---- faults
+
+    def toxi(self, method: str, path: str, body: object = None) -> Any:
+        status, document = call(self.control, method, path, body)
+        assert status < 300, (path, status, document)
+        return document
+
+    def cut(self, link: str) -> None:
+        """Refuse new connections and close those there are."""
+        self.toxi("PATCH", f"/proxies/{link}", {"enabled": False})
+
+    def slow(self, link: str, latency_ms: int) -> None:
+        self._toxic(link, "latency", {"latency": latency_ms}, "upstream")
+
+    def hang(self, link: str) -> None:
+        """Swallow everything the dependency answers."""
+        self._toxic(link, "timeout", {"timeout": 0}, "downstream")
+
+    def reset(self, link: str) -> None:
+        """Reset connections a little after they are made, answers lost."""
+        self._toxic(link, "reset_peer", {"timeout": 20}, "downstream")
+
+    def _toxic(self, link: str, kind: str, attributes: dict[str, int], stream: str) -> None:
+        body = {"type": kind, "name": "fault", "stream": stream, "toxicity": 1.0, "attributes": attributes}
+        self.toxi("POST", f"/proxies/{link}/toxics", body)
+
+    def mend(self, link: str) -> None:
+        """Undo what was done to a link."""
+        for toxic in self.toxi("GET", f"/proxies/{link}/toxics"):
+            self.toxi("DELETE", f"/proxies/{link}/toxics/{toxic['name']}")
+        self.toxi("PATCH", f"/proxies/{link}", {"enabled": True})
+
+    def behave(self, outsider: str, **behaviour: object) -> None:
+        """Tell a processor or the mail provider how to behave; nothing given is well."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        status, document = call(self.port(outsider), "POST", "/admin/behaviour", behaviour, headers)
+        assert status == 200, document
+
+    def kill_and_restart(self, name: str) -> None:
+        self.services[name].kill()
+        self.services[name].start()
+        until(f"{name} is ready again", self.services[name].ready)
+
+    # ---- looking
+
+    def sql(self, database: str, query: str) -> list[dict[str, Any]]:
+        """Rows straight from the server, beside every proxy."""
+
+        async def ask() -> list[dict[str, Any]]:
+            connection = await asyncpg.connect(
+                host="127.0.0.1", port=self.databases[database].port, user="shop", database="postgres"
+            )
+            try:
+                if not query.lstrip().lower().startswith("select"):
+                    await connection.execute(query)
+                    return []
+                return [dict(row) for row in await connection.fetch(query)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def orders(self) -> list[dict[str, Any]]:
+        """All orders; none before there is a table."""
+        there = self.sql("orders-db", "select to_regclass('orders') is not null as there")[0]["there"]
+        return self.sql("orders-db", "select * from orders") if there else []
+
+    def ledger(self, outsider: str) -> list[dict[str, Any]]:
+        path = self.services[outsider].folder / "ledger.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def holds(self) -> dict[str, str]:
+        """State of each hold by order id, from the fake stock."""
+        states: dict[str, str] = call(self.services["inventory"].port, "GET", "/holds")[1]
+        return states
+
+    def port(self, name: str) -> int:
+        return self.services[name].port
+
+    def stop(self) -> None:
+        for service in self.services.values():
+            if service.process is not None:
+                service.kill()
+        if self.toxiproxy is not None:
+            self.toxiproxy.kill()
+            self.toxiproxy.wait()
+        for server in self.databases.values():
+            if server.process is not None:
+                server.kill()
+
+
+def make_folder() -> Path:
+    """A folder that the servers' account can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="shop-money-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Take it away again."""
+    shutil.rmtree(folder, ignore_errors=True)
