@@ -8,9 +8,9 @@ WITH entries AS (
          sum(CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END)::BIGINT AS cents
   FROM entries WHERE order_id IS NOT NULL GROUP BY order_id, processor
 ), believed AS (
-  SELECT order_id, processor, sum(amount_cents)::BIGINT AS cents FROM charges WHERE state = 'captured' GROUP BY order_id, processor
+  SELECT order_id, processor, max(reference) AS reference, sum(amount_cents)::BIGINT AS cents FROM charges WHERE state = 'captured' GROUP BY order_id, processor
 )
-SELECT ledgers.reference, coalesce(ledgers.order_id, believed.order_id) AS order_id,
+SELECT coalesce(ledgers.reference, believed.reference) AS reference, coalesce(ledgers.order_id, believed.order_id) AS order_id,
        coalesce(ledgers.processor, believed.processor) AS processor,
        coalesce(believed.cents, 0) AS believed_cents, coalesce(ledgers.cents, 0) AS ledger_cents
 FROM ledgers FULL JOIN believed ON believed.order_id = ledgers.order_id AND believed.processor = ledgers.processor

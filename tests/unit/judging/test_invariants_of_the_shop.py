@@ -1,0 +1,331 @@
+"""Each invariant of the reference shop holds for books that are right, and shows its witness for books that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from crashcart.loading.truth import read_truth
+from crashcart.model.recording import INTENT_COLUMNS
+from crashcart.model.truth import Truth
+
+ROOT = Path(__file__).parents[3]
+INVARIANTS = sorted(path.stem for path in (ROOT / "stack/truth/invariants").glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def truth() -> Truth:
+    return read_truth(ROOT / "stack/truth", "stack/truth")
+
+
+class Books:
+    """The shop's books after four purchases: three accepted (one failed over to psp-b), one declined."""
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+        self.database = duckdb.connect()
+        for name, columns in {**{k: v.columns for k, v in truth.sources.items()}, "intents": INTENT_COLUMNS}.items():
+            self.database.execute(f"CREATE TABLE {name} ({', '.join(f'{c} {kind}' for c, kind in columns.items())})")
+        for n in (1, 2, 3):
+            self.intent(n, "ok")
+            self.order(n, "accepted")
+            self.insert("holds", order_id=f"o{n}", state="confirmed")
+            self.insert("hold_lines", order_id=f"o{n}", sku="G1", quantity=1)
+            self.insert("mail", key=f"m{n}", order_id=f"o{n}", reference=f"R-{n}", template="order-confirmation")
+            self.entry("psp_b" if n == 3 else "psp_a", n, "charge")
+            processor = "psp-b" if n == 3 else "psp-a"
+            self.insert(
+                "charges", key=f"k{n}", order_id=f"o{n}", amount_cents=100, state="captured", processor=processor
+            )
+        self.entry("psp_a", 3, "void", amount_cents=0)
+        self.intent(4, "declined")
+        self.order(4, "rejected_declined")
+        self.entry("psp_a", 4, "decline")
+        self.insert("holds", order_id="o4", state="released")
+        self.insert("hold_lines", order_id="o4", sku="G1", quantity=1)
+        self.insert("charges", key="k4", order_id="o4", amount_cents=100, state="declined", processor="psp-a")
+        self.insert("products", sku="G1", initial=10, restocked=2, on_hand=9)
+
+    def insert(self, table: str, **row: Any) -> None:
+        marks = ", ".join("?" for _ in row)
+        self.database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+
+    def intent(self, n: int, outcome: str) -> None:
+        self.insert(
+            "intents",
+            id=f"k{n}",
+            outcome=outcome,
+            sent_s=float(n),
+            reference=f"R-{n}",
+            order_id=f"o{n}" if outcome == "ok" else None,
+            total_cents=100,
+            lines='[["G1",1]]',
+        )
+
+    def order(self, n: int, state: str) -> None:
+        self.insert(
+            "orders", order_id=f"o{n}", idempotency_key=f"k{n}", reference=f"R-{n}", state=state, total_cents=100
+        )
+
+    def entry(self, ledger: str, n: int, entry: str, *, amount_cents: int = 100, key: str = "") -> None:
+        key = key or f"{ledger}-{n}"
+        self.insert(ledger, entry=entry, key=key, order_id=f"o{n}", reference=f"R-{n}", amount_cents=amount_cents)
+
+    def do(self, sql: str) -> None:
+        self.database.execute(sql)
+
+    def witnesses(self, name: str) -> list[dict[str, Any]]:
+        invariant = next(one for one in self.truth.invariants if one.name == name)
+        found = self.database.execute(f"SELECT * FROM ({invariant.sql.rstrip(';')})")
+        columns = [column[0] for column in found.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+
+    def examined(self, name: str) -> int:
+        invariant = next(one for one in self.truth.invariants if one.name == name)
+        row = self.database.execute(invariant.examined_sql).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def confirmed(self) -> set[tuple[str, str]]:
+        return set(self.database.execute(self.truth.exclusions_sql.rstrip().rstrip(";")).fetchall())
+
+
+@pytest.fixture
+def books(truth: Truth) -> Iterator[Books]:
+    made = Books(truth)
+    yield made
+    made.database.close()
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_it_holds_for_books_that_are_right_and_has_looked_at_something(books: Books, name: str) -> None:
+    assert books.witnesses(name) == []
+    assert books.examined(name) >= 1
+
+
+BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("no-accepted-order-lost", "an order is gone", "DELETE FROM orders WHERE order_id = 'o1'", {"reference": "R-1"}),
+    (
+        "no-accepted-order-lost",
+        "an accepted order was failed",
+        "UPDATE orders SET state = 'failed' WHERE order_id = 'o1'",
+        {"reference": "R-1", "state": "failed"},
+    ),
+    (
+        "no-accepted-order-lost",
+        "another total was booked",
+        "UPDATE orders SET total_cents = 99 WHERE order_id = 'o1'",
+        {"told_cents": 100, "booked_cents": 99},
+    ),
+    (
+        "no-accepted-order-lost",
+        "the shopper was told another order's number",
+        "UPDATE intents SET order_id = 'o9' WHERE id = 'k1'",
+        {"told_order": "o9", "booked_order": "o1"},
+    ),
+    (
+        "no-order-nobody-asked-for",
+        "an order without an intent",
+        "DELETE FROM intents WHERE id = 'k2'",
+        {"reference": "R-2"},
+    ),
+    (
+        "no-order-nobody-asked-for",
+        "an order that was never sent",
+        "UPDATE intents SET sent_s = NULL WHERE id = 'k2'",
+        {"reference": "R-2"},
+    ),
+    (
+        "no-double-order",
+        "one key, two orders",
+        "INSERT INTO orders (order_id, idempotency_key, state) VALUES ('o9', 'k1', 'accepted')",
+        {"idempotency_key": "k1", "times": 2, "order_ids": ["o1", "o9"]},
+    ),
+    (
+        "no-double-charge",
+        "two processors captured one order",
+        "INSERT INTO psp_b (entry, key, order_id, reference, amount_cents) VALUES ('charge', 'x', 'o1', 'R-1', 100)",
+        {"reference": "R-1", "captures": 2, "charged_cents": 200, "charges": ["psp-a psp_a-1", "psp-b x"]},
+    ),
+    (
+        "no-double-charge",
+        "one processor captured one order twice",
+        "INSERT INTO psp_a (entry, key, order_id, reference, amount_cents) VALUES ('charge', 'x', 'o1', 'R-1', 100)",
+        {"captures": 2},
+    ),
+    (
+        "no-charge-without-order",
+        "a declined order was charged",
+        "INSERT INTO psp_b (entry, key, order_id, reference, amount_cents) VALUES ('charge', 'x', 'o4', 'R-4', 100)",
+        {"reference": "R-4", "charged_cents": 100, "state": "rejected_declined"},
+    ),
+    (
+        "no-charge-without-order",
+        "an order that does not exist was charged",
+        "INSERT INTO psp_b (entry, key, order_id, reference, amount_cents) VALUES ('charge', 'x', 'o9', 'R-9', 100)",
+        {"reference": "R-9", "state": None},
+    ),
+    (
+        "captured-equals-total",
+        "an accepted order was never charged",
+        "DELETE FROM psp_a WHERE order_id = 'o1'",
+        {"reference": "R-1", "total_cents": 100, "captured_cents": 0},
+    ),
+    (
+        "captured-equals-total",
+        "an accepted order was charged too little",
+        "UPDATE psp_a SET amount_cents = 60 WHERE order_id = 'o1'",
+        {"captured_cents": 60},
+    ),
+    (
+        "captured-equals-total",
+        "an accepted order was refunded",
+        "INSERT INTO psp_a (entry, key, order_id, amount_cents) VALUES ('refund', 'psp_a-1', 'o1', 100)",
+        {"captured_cents": 0},
+    ),
+    (
+        "payments-agree-with-ledgers",
+        "payments forgot a capture",
+        "UPDATE charges SET state = 'not_charged' WHERE key = 'k1'",
+        {"reference": "R-1", "processor": "psp-a", "believed_cents": 0, "ledger_cents": 100},
+    ),
+    (
+        "payments-agree-with-ledgers",
+        "payments believes in a capture that never was",
+        "DELETE FROM psp_a WHERE order_id = 'o2'",
+        {"order_id": "o2", "believed_cents": 100, "ledger_cents": 0},
+    ),
+    (
+        "payments-agree-with-ledgers",
+        "payments names the wrong processor",
+        "UPDATE charges SET processor = 'psp-b' WHERE key = 'k1'",
+        {"order_id": "o1"},
+    ),
+    (
+        "stock-adds-up",
+        "stock was clamped",
+        "UPDATE products SET on_hand = 10 WHERE sku = 'G1'",
+        {"sku": "G1", "on_hand": 10, "too_many": 1},
+    ),
+    (
+        "stock-adds-up",
+        "a hold's lines are gone",
+        "DELETE FROM hold_lines WHERE order_id = 'o1'",
+        {"too_many": -1},
+    ),
+    (
+        "accepted-orders-have-their-stock",
+        "an accepted order's hold expired",
+        "UPDATE holds SET state = 'expired' WHERE order_id = 'o1'",
+        {"reference": "R-1", "hold_state": "expired"},
+    ),
+    (
+        "accepted-orders-have-their-stock",
+        "an accepted order has no hold",
+        "DELETE FROM holds WHERE order_id = 'o1'",
+        {"hold_state": None},
+    ),
+    (
+        "accepted-orders-have-their-stock",
+        "stock was taken for a declined order",
+        "UPDATE holds SET state = 'confirmed' WHERE order_id = 'o4'",
+        {"reference": "R-4", "order_state": "rejected_declined"},
+    ),
+    (
+        "no-order-left-unfinished",
+        "an order hangs",
+        "UPDATE orders SET state = 'payment_unknown' WHERE order_id = 'o4'",
+        {"reference": "R-4", "state": "payment_unknown"},
+    ),
+    ("accepted-orders-told-once", "no mail was sent", "DELETE FROM mail WHERE order_id = 'o1'", {"mails": 0}),
+    (
+        "accepted-orders-told-once",
+        "two mails were sent",
+        "INSERT INTO mail (key, order_id, template) VALUES ('m9', 'o1', 'order-confirmation')",
+        {"reference": "R-1", "mails": 2},
+    ),
+    (
+        "no-mail-without-order",
+        "a declined order was confirmed by mail",
+        "INSERT INTO mail (key, order_id, reference, template) VALUES ('m4', 'o4', 'R-4', 'order-confirmation')",
+        {"reference": "R-4", "state": "rejected_declined"},
+    ),
+    (
+        "no-mail-without-order",
+        "mail for an order that does not exist",
+        "INSERT INTO mail (key, order_id, reference, template) VALUES ('m9', 'o9', 'R-9', 'order-confirmation')",
+        {"reference": "R-9", "state": None},
+    ),
+    (
+        "a-no-is-a-no",
+        "an order that definitely failed was accepted",
+        "UPDATE intents SET outcome = 'failed' WHERE id = 'k1'",
+        {"reference": "R-1", "told": "failed", "state": "accepted"},
+    ),
+    (
+        "a-no-is-a-no",
+        "a declined order was accepted",
+        "UPDATE orders SET state = 'accepted' WHERE order_id = 'o4'",
+        {"reference": "R-4", "told": "declined"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "story", "sql", "expected"), BROKEN, ids=[f"{one[0]}: {one[1]}" for one in BROKEN])
+def test_it_shows_the_witness(books: Books, name: str, story: str, sql: str, expected: dict[str, Any]) -> None:
+    books.do(sql)
+    witnesses = books.witnesses(name)
+    assert len(witnesses) == 1
+    assert {key: witnesses[0][key] for key in expected} == expected
+
+
+def test_every_invariant_can_fail() -> None:
+    assert {one[0] for one in BROKEN} == set(INVARIANTS)
+
+
+def test_an_order_that_is_still_on_its_way_is_no_charge_without_order(books: Books) -> None:
+    books.do("UPDATE orders SET state = 'payment_unknown' WHERE order_id = 'o1'")
+    assert books.witnesses("no-charge-without-order") == []
+    assert len(books.witnesses("no-order-left-unfinished")) == 1
+
+
+def test_a_charge_that_was_handed_back_and_made_elsewhere_is_one_charge(books: Books) -> None:
+    books.entry("psp_a", 3, "charge", key="late")
+    books.entry("psp_a", 3, "void", key="late")
+    assert books.witnesses("no-double-charge") == []
+    assert books.witnesses("captured-equals-total") == []
+
+
+def test_a_decline_is_confirmed_by_the_processors_own_ledger_alone(books: Books) -> None:
+    assert books.confirmed() == {("k4", "declined")}
+    books.do("DELETE FROM psp_a WHERE entry = 'decline'")
+    assert books.confirmed() == set()
+
+
+def test_a_decline_for_which_money_was_kept_is_not_confirmed(books: Books) -> None:
+    books.entry("psp_b", 4, "charge")
+    assert books.confirmed() == set()
+
+
+def test_sold_out_is_confirmed_where_every_piece_was_spoken_for(books: Books) -> None:
+    books.intent(5, "sold_out")
+    books.order(5, "rejected_sold_out")
+    assert ("k5", "sold_out") not in books.confirmed()
+    books.do("UPDATE intents SET lines = '[[\"G1\", 9]]' WHERE id = 'k5'")
+    assert ("k5", "sold_out") in books.confirmed()
+
+
+def test_stock_that_was_made_to_look_like_nothing_confirms_no_sold_out(books: Books) -> None:
+    books.intent(5, "sold_out")
+    books.do("UPDATE products SET on_hand = 0")
+    assert ("k5", "sold_out") not in books.confirmed()
+
+
+def test_what_became_of_unknown_intents_is_told(books: Books) -> None:
+    books.do("UPDATE intents SET outcome = 'unknown' WHERE id IN ('k1', 'k4')")
+    books.intent(6, "unknown")
+    assert books.confirmed() == {("k1", "ok"), ("k4", "declined")}
