@@ -69,7 +69,7 @@ class _Endpoint:
     def __init__(self, route: Route, group: _Group) -> None:
         self.handler: Callable[[Request], Any] = route.handler
         self.is_async = inspect.iscoroutinefunction(route.handler)
-        self.record = metrics.RequestMetrics(route.operation or _name_of(route.handler)).record
+        self.record = metrics.request_metrics(route.operation or _name_of(route.handler)).record
         self.group = group
         self.names = tuple(part[1:-1] for part in route.path.split("/") if part[:1] == "{")
 
@@ -140,8 +140,8 @@ class Service:
         self.background = background
         self.ready = False
         self._router = _Router()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._other = metrics.RequestMetrics("other").record
+        self._at_work: dict[Request, asyncio.Task[None]] = {}
+        self._other = metrics.request_metrics("other").record
         groups: dict[str, _Group] = {}
         for route in routes:
             if route.group not in groups:
@@ -179,9 +179,8 @@ class Service:
             answer(response)
             return
         group.in_flight += 1
-        task = asyncio.get_running_loop().create_task(self._run(endpoint, request, work, answer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Held here because the loop itself only holds tasks weakly.
+        self._at_work[request] = asyncio.get_running_loop().create_task(self._run(endpoint, request, work, answer))
 
     async def _run(self, endpoint: _Endpoint, request: Request, work: context.Work, answer: Answer) -> None:
         context.current.set(work)
@@ -191,6 +190,7 @@ class Service:
             response = _error_response(request, error)
         finally:
             endpoint.group.in_flight -= 1
+            del self._at_work[request]
         endpoint.record(response.status, monotonic() - request.started)
         if request.method == "GET" or b"\r\nx-reference: " in response.head:
             answer(response)

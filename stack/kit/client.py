@@ -76,7 +76,7 @@ class Client:
         pool: int = 32,
         failures: frozenset[int] = frozenset({500, 502}),
     ) -> None:
-        self.metrics = metrics.LinkMetrics(dependency)
+        self.metrics = metrics.link_metrics(dependency)
         self.link = self.metrics.link
         self.breaker = breaker
         if breaker is not None:
@@ -138,7 +138,7 @@ class Client:
             raise NotSent(self.link, "deadline passed")
         breaker = self.breaker
         if breaker is not None and not breaker.allow():
-            self.metrics.calls["short_circuited"]()
+            self.metrics.refuse("short_circuited")
             raise NotSent(self.link, _BREAKER_OPEN)
         started = monotonic()
         outcome: str | None = None

@@ -152,7 +152,7 @@ class Database:
             self.metrics.record("timeout", monotonic() - started)
             raise DatabaseUnavailable(self.link, "no free connection in time") from error
         except ConnectionError as error:
-            self.metrics.calls["refused"]()
+            self.metrics.refuse("refused")
             raise DatabaseUnavailable(self.link, str(error)) from error
 
     async def on(
@@ -261,7 +261,7 @@ async def _script(session: Session, sql: str, _args: tuple[object, ...]) -> str:
 async def connect(dependency: str, *, min_size: int, max_size: int) -> Database:
     """Open a database: waits for its first connection, trying every 0.1 s (the runtime bounds a start-up)."""
     address = link_addresses(dependency)[0]
-    link = metrics.LinkMetrics(dependency)
+    link = metrics.link_metrics(dependency)
     pool = SessionPool(
         address, link.link, min_size=min_size, max_size=max_size, statement_timeout_s=STATEMENT_TIMEOUT_S
     )

@@ -147,10 +147,10 @@ class Valkey:
         """One command, within the client's time limit and the present deadline."""
         line = self._line
         if line is None:
-            self.metrics.calls["refused"]()
+            self.metrics.refuse("refused")
             raise ValkeyUnavailable(self.link, "down")
         if len(line.waiting) >= MAX_IN_FLIGHT:
-            self.metrics.calls["refused"]()
+            self.metrics.refuse("refused")
             raise ValkeyUnavailable(self.link, "too many commands wait for an answer")
         timeout_s = min(self._timeout_s, context.remaining_s())
         if timeout_s <= 0.0:
@@ -240,6 +240,6 @@ def _time_out(waiter: asyncio.Future[Any]) -> None:
 
 async def connect(dependency: str, *, timeout_s: float, scripts: list[Script]) -> Valkey:
     """Open a Valkey; waits until it answers."""
-    valkey = Valkey(metrics.LinkMetrics(dependency), link_addresses(dependency)[0], timeout_s)
+    valkey = Valkey(metrics.link_metrics(dependency), link_addresses(dependency)[0], timeout_s)
     await valkey.open(scripts)
     return valkey

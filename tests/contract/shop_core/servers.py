@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -260,13 +261,13 @@ class ServiceProcess:
         self.log = folder / f"{name}.log"
         self._folder = folder
         self._environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / f"crashcart-tests-{os.getuid()}"),
             "SERVICE_NAME": name,
             "SERVICE_INSTANCE": f"{name}[0]",
             "LISTEN_ADDRESS": f"127.0.0.1:{self.port}",
             "DATA_DIR": str(folder),
             "ADMIN_TOKEN": "letmein",
-            "PYTHONPYCACHEPREFIX": str(folder.parent / "pycache"),
             **{f"LINK_{dependency.upper().replace('-', '_')}": address for dependency, address in links.items()},
             **(settings or {}),
         }
