@@ -31,13 +31,14 @@ DESIGN = Design(
 )
 
 PAGE = """
-import socket, sys
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-while True:
-    connection, _ = listener.accept()
+import socket, sys, threading
+def serve(connection):
     with connection:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 """
 
 

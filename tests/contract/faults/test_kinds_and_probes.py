@@ -1,0 +1,107 @@
+"""Every kind of fault, really done and undone, seen by the probes: what the plan promises is what is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crashcart.faults import decode_settings, registry
+from crashcart.judging.evidence import Probe
+from crashcart.model.plan import Effect
+from crashcart.model.recording import ProbeSample
+from crashcart.probes import ProbeRunner
+from crashcart.safety.faultlog import FaultLog
+from crashcart.safety.injector import Injector
+from tests.contract.safety.small_stack import SmallStack, broken, planned, wait_until
+
+PAIRS = 6
+MOST = 0.75
+"""A busy machine may spoil a probe or two of a few; `plan` and the judge ask for 95 % of many."""
+
+
+def _pairs(samples: Sequence[ProbeSample], since_s: float, proxies: Sequence[str]) -> list[Probe]:
+    sides = {(one.proxy, one.t, one.side): one for one in samples if one.t >= since_s and one.proxy in proxies}
+    twins = [
+        (through, sides.get((proxy, t, "beside"))) for (proxy, t, side), through in sides.items() if side == "through"
+    ]
+    return [
+        Probe(through.t, through.ok, through.ms, beside.ok, beside.ms)
+        for through, beside in twins
+        if beside is not None
+    ]
+
+
+class Watch:
+    def __init__(self, stack: SmallStack) -> None:
+        self.samples: list[ProbeSample] = []
+        self.t0 = time.monotonic()
+        names = [proxy.name for proxy in stack.topology.proxies]
+        self.runner = ProbeRunner(stack.topology, names, self.samples.append, self.t0)
+
+    def some(self, proxies: Sequence[str]) -> list[Probe]:
+        """The next so many pairs of each of these proxies."""
+        since_s = time.monotonic() - self.t0
+        found: Callable[[], list[Probe]] = lambda: _pairs(list(self.samples), since_s, proxies)  # noqa: E731
+        wait_until(lambda: len(found()) >= PAIRS * len(proxies))
+        return found()
+
+
+def _shown(pairs: Sequence[Probe], effect: Effect) -> float:
+    return sum(pair.shows(effect) for pair in pairs) / len(pairs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("noop", {"link": "door.shop"}),
+        ("toxiproxy/latency", {"link": "door.shop", "latency": "300ms"}),
+        ("toxiproxy/latency", {"link": "door.shop[1]", "latency": "150ms", "jitter": "50ms", "direction": "upstream"}),
+        ("toxiproxy/down", {"link": "door.shop"}),
+        ("toxiproxy/down", {"link": "door.shop[0]"}),
+        ("service/kill", {"service": "shop[1]"}),
+    ],
+)
+def test_a_fault_is_measured_while_it_is_there_and_neither_before_nor_after(
+    small_stack: SmallStack, tmp_path: Path, kind: str, settings: dict[str, Any]
+) -> None:
+    fault = planned(kind, settings)
+    others = [proxy.name for proxy in small_stack.topology.proxies if proxy.name not in fault.watched]
+    nothing = Effect("none", at_least_ms=100.0)
+    injector = Injector(FaultLog(tmp_path / "log"), small_stack, registry())
+    watch = Watch(small_stack)
+    watch.runner.start()
+    try:
+        assert _shown(watch.some(fault.watched), nothing) >= MOST
+        injector.inject(fault, small_stack.topology, time.monotonic() + 60)
+        assert _shown(watch.some(fault.watched), fault.effect) >= MOST
+        if others:
+            assert _shown(watch.some(others), nothing) >= MOST
+        injector.undo(fault.id)
+        assert _shown(watch.some(fault.watched), nothing) >= MOST
+    finally:
+        watch.runner.stop()
+
+
+@pytest.mark.parametrize("kind", ["noop", "toxiproxy/latency", "toxiproxy/down", "service/kill"])
+def test_a_fault_is_undone_twice_or_without_having_been_done_and_nothing_is_the_worse(
+    small_stack: SmallStack, kind: str
+) -> None:
+    raw = {"service": "shop"} if kind == "service/kill" else {"link": "door.shop"}
+    if kind == "toxiproxy/latency":
+        raw["latency"] = "300ms"
+    fault = registry()[kind]
+    made = planned(kind, dict(raw))
+    steps = fault.steps(decode_settings(fault, raw), "f1", made.targets, small_stack.topology)
+    for step in steps:
+        fault.undo(step, small_stack)
+    assert broken(small_stack.topology) == []
+    for step in steps:
+        fault.apply(step, small_stack)
+    for _ in range(2):
+        for step in steps:
+            fault.undo(step, small_stack)
+    assert broken(small_stack.topology) == []

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from crashcart.model.recording import ProbeSample
+from crashcart.model.topology import ProxyAddress, Topology
+from crashcart.probes import ProbeRunner, verdict
+from crashcart.tools import Toolbox, server_account
+from tests.contract.safety.small_stack import SmallStack, free_address, wait_until
+
+
+def _topology(*proxies: ProxyAddress) -> Topology:
+    return Topology("run", "/s", "/p", (), proxies, "", "")
+
+
+def _proxy(name: str, listen: str, upstream: str, protocol: str = "http") -> ProxyAddress:
+    return ProxyAddress(name, "a.b", listen, upstream, protocol)
+
+
+@contextmanager
+def _running(runner: ProbeRunner) -> Iterator[None]:
+    runner.start()
+    try:
+        yield
+    finally:
+        runner.stop()
+
+
+def _collect(topology: Topology, enough: Callable[[list[ProbeSample]], bool]) -> list[ProbeSample]:
+    samples: list[ProbeSample] = []
+    names = [proxy.name for proxy in topology.proxies]
+    with _running(ProbeRunner(topology, names, samples.append, time.monotonic())):
+        wait_until(lambda: enough(list(samples)), 15.0)
+    return samples
+
+
+@contextmanager
+def _server(argv: list[str], **keywords: object) -> Iterator[None]:
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **keywords)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _listener(answer: bytes | None) -> Iterator[str]:
+    """Accepts for ever; answers so and closes, or (None) never."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            if answer is None:
+                held.append(connection)
+            else:
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+def test_servers_of_every_protocol_are_asked_in_their_own_words(
+    small_stack: SmallStack, toolbox: Toolbox, tmp_path: Path
+) -> None:
+    account = server_account()
+    postgres, valkey = free_address(), free_address()
+    data = tmp_path / "data"
+    data.mkdir()
+    if account.uid is not None:
+        os.chown(data, account.uid, account.gid or 0)
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+                folder.chmod(folder.stat().st_mode | 0o011)
+    as_account = {"user": account.uid, "group": account.gid, "cwd": data}
+    subprocess.run(
+        [toolbox.postgres.path / "initdb", "-D", data, "-A", "trust", "--no-sync"],
+        check=True,
+        capture_output=True,
+        **as_account,  # type: ignore[call-overload]
+    )
+    port = postgres.rpartition(":")[2]
+    with ExitStack() as leaving:
+        argv = [str(toolbox.postgres.path / "postgres"), "-D", str(data), "-p", port, "-k", str(data)]
+        leaving.enter_context(_server(argv, **as_account))
+        argv = [str(toolbox.valkey.path), "--port", valkey.rpartition(":")[2], "--save", "", "--dir", str(tmp_path)]
+        leaving.enter_context(_server(argv))
+        shop = small_stack.topology.proxies[0]
+        topology = _topology(
+            _proxy("db", postgres, postgres, "postgres"),
+            _proxy("cache", valkey, valkey, "valkey"),
+            _proxy("shop", shop.listen, shop.upstream),
+        )
+
+        def all_well(samples: list[ProbeSample]) -> bool:
+            well = {(one.proxy, one.side) for one in samples if one.ok}
+            return len(well) == 6
+
+        samples = _collect(topology, all_well)
+    assert all(0 < one.ms < 2000 for one in samples if one.ok)
+    assert not any(one.error for one in samples if one.ok)
+
+
+def test_samples_stand_on_a_grid_of_four_a_second_and_twins_at_the_same_moment(small_stack: SmallStack) -> None:
+    samples = _collect(small_stack.topology, lambda some: len(some) >= 40)
+    for proxy, offset in (("door[0].shop[0]", 0.0), ("door[0].shop[1]", 0.125)):
+        times = {
+            side: [one.t for one in samples if (one.proxy, one.side) == (proxy, side)] for side in ("through", "beside")
+        }
+        assert set(times["through"]) >= set(times["beside"][:-1])
+        assert all(
+            (t - offset) % 0.25 == pytest.approx(0.0, abs=1e-3) or (t - offset) % 0.25 > 0.249 for t in times["through"]
+        )
+        assert times["through"] == sorted(set(times["through"]))
+
+
+def test_what_is_wrong_is_told_and_a_hanging_one_delays_no_other() -> None:
+    with _listener(None) as hangs, _listener(b"HTTP/1.1 503 Busy\r\n\r\n") as refuses, _listener(b"") as closes:
+        topology = _topology(
+            _proxy("hangs", hangs, refuses),
+            _proxy("closes", closes, free_address()),
+            _proxy("odd", refuses, refuses, "valkey"),
+        )
+        samples = _collect(
+            topology, lambda some: sum(one.proxy == "hangs" and one.side == "through" for one in some) >= 3
+        )
+    told = {(one.proxy, one.side): one for one in samples}
+    assert not any(one.ok for one in samples)
+    assert told["hangs", "through"].error == "timed out"
+    assert told["hangs", "through"].ms == 2000
+    assert told["hangs", "beside"].error == "status 503"
+    assert told["closes", "through"].error == "closed without an answer"
+    assert told["closes", "beside"].error == "Connection refused"
+    assert told["odd", "through"].error == "HTTP/1.1 503 Busy"
+    assert sum(one.proxy == "closes" and one.side == "through" for one in samples) >= 8
+
+
+def test_nothing_is_probed_where_nothing_is_watched() -> None:
+    samples: list[ProbeSample] = []
+    with _running(ProbeRunner(_topology(), (), samples.append, time.monotonic())):
+        pass
+    assert samples == []
+
+
+def test_a_runner_that_never_started_stops() -> None:
+    ProbeRunner(_topology(), (), lambda _: None, 0.0).stop()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "heard", "said"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\n", ""),
+        ("http", b"HTTP/1.0 204 No", ""),
+        ("http", b"HTTP/1.1 2", None),
+        ("http", b"HTTP/1.1 500 No", "status 500"),
+        ("postgres", b"N", ""),
+        ("postgres", b"S", ""),
+        ("postgres", b"E\0\0", "answered b'E'"),
+        ("valkey", b"+PONG\r\n", ""),
+        ("valkey", b"-LOADING wait\r\n", "-LOADING wait"),
+    ],
+)
+def test_answers_are_told_apart(protocol: str, heard: bytes, said: str | None) -> None:
+    assert verdict(protocol, heard) == said
