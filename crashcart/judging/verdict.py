@@ -149,11 +149,7 @@ def _what_held(findings: Findings) -> str:
     phases = [one.phase for one in objectives]
     if objectives:
         phase = "fault" if "fault" in phases else phases[-1]
-        closest = min((one for one in objectives if one.phase == phase), key=_margin)
-        who = "" if closest.cohort == "all" else f" of {closest.cohort}"
-        seen = percent(closest.observed or 0.0)
-        held = f"every objective held (closest: {closest.slo}{who}, {seen} of {closest.valid}"
-        parts.append(f"{held}, objective {percent(closest.objective)})")
+        parts.append(f"every objective held{_closest([one for one in objectives if one.phase == phase])}")
     if findings.recovery is not None and findings.recovery.recovered_after_s is not None:
         after_s = findings.recovery.recovered_after_s
         parts.append(
@@ -165,6 +161,16 @@ def _what_held(findings: Findings) -> str:
             "the one invariant of the books holds" if number == 1 else f"all {number} invariants of the books hold"
         )
     return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
+
+
+def _closest(objectives: Sequence[ObjectiveResult]) -> str:
+    """The objective that spent most of its budget."""
+    closest = max(objectives, key=lambda one: ((one.valid - one.good) / max(one.bad_allowed, 1e-9), one.id))
+    if closest.good == closest.valid:
+        return f" without one bad event of {max(one.valid for one in objectives)}"
+    who = "" if closest.cohort == "all" else f" of {closest.cohort}"
+    seen = f"{percent(closest.observed or 0.0)} of {closest.valid}"
+    return f" (closest: {closest.slo}{who}, {seen}, objective {percent(closest.objective)})"
 
 
 def look_at(tape: Tape, findings: Findings) -> tuple[str, ...]:
