@@ -32,7 +32,7 @@ def render_page(recording: Path, verdict: Verdict) -> str:
     plan, events = recorded.read_plan(recording), recorded.read_events(recording)
     manifest = recorded.read_manifest(recording)
     timeline = read_timeline(recording, plan)
-    stage = scene.make_scene(plan, events, verdict)
+    stage = scene.make_scene(plan, events, verdict, timeline.bins.whole_s)
     drawn = [
         *panels.timeline_panels(stage, timeline, plan),
         lanes.cohort_panel(stage, timeline, plan, verdict),

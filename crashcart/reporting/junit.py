@@ -117,7 +117,7 @@ def _run(verdict: Verdict) -> Case:
 
 
 def _witness(row: dict[str, object]) -> str:
-    return " · ".join(f"{key}={words.value(cell)}" for key, cell in row.items())
+    return " · ".join(f"{key}={words.value(cell)}" for key, cell in words.cells(row))
 
 
 def _xml(text: str) -> str:

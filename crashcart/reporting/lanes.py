@@ -24,6 +24,10 @@ def cohort_panel(scene: Scene, timeline: Timeline, plan: Plan, verdict: Verdict)
     lanes = [lane for lane in timeline.lanes if sum(lane.valid)]
     if not lanes:
         return None
+    if not any(sum(lane.bad) for lane in lanes):
+        return Panel(
+            "cohorts", "Purchases by cohort", "", f"Every purchase of all {len(lanes)} cohorts was completed.", ()
+        )
     objectives = _purchase_objectives(plan, verdict)
     highest = max(bad / valid for lane in lanes for bad, valid in zip(lane.bad, lane.valid, strict=True) if valid)
     full = next(height for height in _FULL_HEIGHTS if height >= highest)

@@ -87,8 +87,11 @@ def purchases(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
         svg.steps(scene.across, scale, edges, offered, "c-offered"),
         svg.steps(scene.across, scale, edges, wanted, "c-plan"),
     )
-    labels = [("offered", scale.y(_last(offered)), "c-offered"), ("order sent", scale.y(_last(sent)), "c-sent")]
-    labels += [("completed", (scale.y(0) + scale.y(_last(completed))) / 2, "c-ok")]
+    labels = [
+        ("offered", scale.y(_tail(scene, bins, offered)), "c-offered"),
+        ("order sent", scale.y(_tail(scene, bins, sent)), "c-sent"),
+    ]
+    labels += [("completed", (scale.y(0) + scale.y(_tail(scene, bins, completed))) / 2, "c-ok")]
     total, got, done = sum(timeline.offered), sum(timeline.sent), sum(timeline.by_outcome["ok"])
     note = f"{words.count(total)} offered, {words.count(got)} got as far as ordering, {words.count(done)} completed."
 
@@ -115,7 +118,10 @@ def goodput(scene: Scene, timeline: Timeline) -> Panel:
     )
     note = f"Completed per second: {said}." if said else ""
     key = (Key("c-ok", "completed"), Key("c-faint", "offered"))
-    labels = [("completed", scale.y(_last(done)), "c-ok"), ("offered", scale.y(_last(offered)), "c-faint")]
+    labels = [
+        ("completed", scale.y(_tail(scene, bins, done)), "c-ok"),
+        ("offered", scale.y(_tail(scene, bins, offered)), "c-faint"),
+    ]
 
     def hint(i: int) -> str:
         return f"{timeline.completed[i]} completed, {timeline.offered[i]} offered"
@@ -135,9 +141,8 @@ def latency(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
     for name in ("p50", "p95", "p99"):
         points = [(bins.middle_s(i), value) for i, value in enumerate(quantiles[name])]
         body.append(svg.line(scene.across, scale, points, f"c-{name}"))
-        last = next((value for value in reversed(quantiles[name]) if value is not None), None)
-        if last is not None:
-            labels.append((name, scale.y(last), f"c-{name}"))
+        if any(quantiles[name]):
+            labels.append((name, scale.y(_tail(scene, bins, quantiles[name])), f"c-{name}"))
     if threshold:
         y = scale.y(threshold[0])
         body += [
@@ -175,7 +180,8 @@ def outcomes(scene: Scene, timeline: Timeline) -> Panel:
         for name in reversed(shown)
         if totals[name]
     )
-    note = "" if any(totals.values()) else "Every purchase was completed."
+    if not any(totals.values()):
+        return Panel("outcomes", "Not completed", "", "Nothing: every purchase was completed.", ())
 
     def hint(i: int) -> str:
         parts = [
@@ -183,9 +189,9 @@ def outcomes(scene: Scene, timeline: Timeline) -> Panel:
         ]
         return ", ".join(parts) or "all completed"
 
-    said = ", ".join(entry.label for entry in key) or note
+    said = ", ".join(entry.label for entry in key)
     drawing = _plot(scene, scale, _rates(scale), bins, hint, (), body, f"Purchases not completed: {said}")
-    return Panel("outcomes", "Not completed", "per second, stacked", note, (Strip(drawing),), key, always_key=True)
+    return Panel("outcomes", "Not completed", "per second, stacked", "", (Strip(drawing),), key, always_key=True)
 
 
 def generator(scene: Scene, timeline: Timeline) -> Panel:
@@ -210,7 +216,10 @@ def generator(scene: Scene, timeline: Timeline) -> Panel:
     note = f"{words.count(began)} of {words.count(asked)} scheduled sessions began."
     note += f" Late by at most {words.milliseconds(late)} (p99 of the worst second)." if late is not None else ""
     key = (Key("c-offered", "scheduled"), Key("c-sent", "begun"))
-    labels = [("scheduled", scale.y(_last(scheduled)), "c-offered"), ("begun", scale.y(_last(started)) + 1, "c-sent")]
+    labels = [
+        ("scheduled", scale.y(_tail(scene, bins, scheduled)), "c-offered"),
+        ("begun", scale.y(_tail(scene, bins, started)) + 1, "c-sent"),
+    ]
 
     def hint(i: int) -> str:
         lateness = words.milliseconds(timeline.late_p99_ms[i])
@@ -234,14 +243,17 @@ def _labels(slo: Slo) -> dict[str, str]:
     return {matcher.label: matcher.value for matcher in slo.good.matchers if matcher.op == "="}
 
 
-def _scheduled(plan: Plan, bins: Bins) -> tuple[float, ...]:
+def _scheduled(plan: Plan, bins: Bins) -> tuple[float | None, ...]:
     """The schedule's own rate; empty of noise, so that a load that fell short stands out."""
     profile = PROFILES.get(plan.profile)
     if profile is None:
-        return (0.0,) * bins.count
+        return (None,) * bins.count
     spans = [(bins.start_s(i), bins.end_s(i)) for i in range(bins.count)]
     return tuple(
-        expected_count(profile, plan.peak_per_s, plan.phases, start, end) / (end - start) for start, end in spans
+        expected_count(profile, plan.peak_per_s, plan.phases, start, end) / (end - start)
+        if start < plan.duration_s
+        else None
+        for start, end in spans
     )
 
 
@@ -283,9 +295,11 @@ def _rates(scale: svg.Scale) -> list[str]:
     return [f"{value:g}" for value in scale.ticks()]
 
 
-def _last(values: Sequence[float]) -> float:
-    """Where a curve's label goes: the mean of its last few bins, so that noise does not move it about."""
-    tail = values[-3:]
+def _tail(scene: Scene, bins: Bins, values: Sequence[float | None]) -> float:
+    """Where a curve's label goes: the mean of the last bins of the last phase, so that noise does not move it about."""
+    end_s = scene.phases[-1].end_s
+    known = [value for i, value in enumerate(values) if value is not None and bins.end_s(i) <= end_s]
+    tail = known[-3:] or [0.0]
     return sum(tail) / len(tail)
 
 

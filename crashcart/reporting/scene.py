@@ -17,6 +17,7 @@ _LETTER = 0.019
 """Width of a letter on a phone, as a share of the axis: marks whose names would touch there get rows of their own."""
 
 _PHASE_NAMES = {"warmup": "warm-up"}
+_SETTLING = "settling"
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -41,13 +42,15 @@ class Scene(msgspec.Struct, frozen=True):
 
     across: svg.Across
     phases: tuple[Phase, ...]
+    settling: Phase | None
+    """The seconds after the last phase in which the last shoppers finish."""
     windows: tuple[Window, ...]
     marks: tuple[Mark, ...]
 
     def backdrop(self, height_px: float) -> Markup:
         """Shaded faults, phase borders and marks of one panel."""
         parts = [svg.rect(*self.across.span(w.start_s, w.end_s), 0, height_px, "fault") for w in self.windows]
-        parts += [svg.rule(self.across.percent(phase.start_s), height_px, "border") for phase in self.phases[1:]]
+        parts += [svg.rule(self.across.percent(phase.start_s), height_px, "border") for phase in self._spans[1:]]
         parts += [svg.rule(self.across.percent(mark.at_s), height_px, f"mark {mark.css}") for mark in self.marks]
         return Markup("").join(parts)
 
@@ -80,11 +83,17 @@ class Scene(msgspec.Struct, frozen=True):
         """The axis once more, below the last panel."""
         return svg.drawing(18, "time since the load began", self.ticks(12))
 
+    @property
+    def _spans(self) -> tuple[Phase, ...]:
+        return self.phases if self.settling is None else (*self.phases, self.settling)
+
     def _phase_row(self) -> Markup:
         parts = []
-        for phase in self.phases:
+        for phase in self._spans:
             left, width = self.across.span(phase.start_s, phase.end_s)
-            parts.append(svg.rect(left, width, 0, _ROW_PX - 3, f"phase phase-{phase.name}"))
+            parts.append(svg.rect(left, width, 0, _ROW_PX - 3, f"phase phase-{phase.name}", _name(phase)))
+            if phase.duration_s < 0.07 * self.across.whole_s:
+                continue
             middle = self.across.percent((phase.start_s + phase.end_s) / 2)
             css = "phase-name tight" if phase.duration_s < 0.16 * self.across.whole_s else "phase-name"
             parts.append(svg.text(middle, 13, _name(phase), css, anchor="middle"))
@@ -114,12 +123,16 @@ class Scene(msgspec.Struct, frozen=True):
         return tip + name
 
 
-def make_scene(plan: Plan, events: Sequence[Event], verdict: Verdict) -> Scene:
-    """Faults are drawn where the events say that they acted, never where they were only planned."""
+def make_scene(plan: Plan, events: Sequence[Event], verdict: Verdict, whole_s: float) -> Scene:
+    """Faults are drawn where the events say that they acted, never where they were only planned.
+
+    `whole_s` is the end of the axis; what lies beyond the last phase is shown as settling.
+    """
     windows = tuple(_windows(plan, events))
     return Scene(
-        across=svg.Across(max(plan.duration_s, 1.0)),
+        across=svg.Across(whole_s),
         phases=plan.phases,
+        settling=Phase(_SETTLING, plan.duration_s, whole_s) if whole_s > plan.duration_s else None,
         windows=windows,
         marks=tuple(sorted(_marks(plan, events, verdict, windows), key=lambda mark: mark.at_s)),
     )

@@ -43,7 +43,7 @@ class Linear(msgspec.Struct, frozen=True):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """Decades from `low` at the bottom to `high` at the top."""
+    """Equal ratios from `low` at the bottom to `high` at the top."""
 
     low: float
     high: float
@@ -56,9 +56,12 @@ class Log(msgspec.Struct, frozen=True):
         return round(self.height_px - part * (self.height_px - _TOP_PX), 2)
 
     def ticks(self) -> tuple[float, ...]:
-        """The decades within it."""
-        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
-        return tuple(10.0**power for power in range(first, last + 1))
+        """The decades within it; where that is less than two of them, 1, 2 and 5 of each."""
+        first, last = math.floor(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        marks = [step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5)]
+        inside = tuple(mark for mark in marks if self.low * 0.999 <= mark <= self.high)
+        decades = tuple(mark for mark in inside if mark in marks[::3])
+        return decades if len(decades) >= 2 else inside
 
 
 Scale = Linear | Log
@@ -73,7 +76,7 @@ def linear(values: Iterable[float | None], height_px: float, *, least: float = 1
 def log(values: Iterable[float | None], height_px: float, *, least: float, most: float) -> Log:
     """A scale of at least one decade within `least` … `most` that holds all values; the rest is put on its edge."""
     known = [value for value in values if value is not None and value > 0]
-    low = max(least, 10.0 ** math.floor(math.log10(min(known, default=least)) + 1e-9))
+    low = max(least, nice_step(min(known, default=least)) / 2)
     high = min(most, max(max(known, default=low) * 1.15, low * 10))
     return Log(min(low, high / 10), high, height_px)
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from crashcart.model.verdict import EvidenceResult, InvariantResult, ObjectiveResult, Outcome, PhaseNumbers, Verdict
 from crashcart.reporting import words
-from crashcart.reporting.objectives import SloGroup, group_objectives
+from crashcart.reporting.objectives import EVERYONE, SloGroup, group_objectives
 
 _STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
 _SIGNS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.INCONCLUSIVE: "?"}
 _SHOWN_COHORTS = 4
 _SHOWN_WITNESSES = 3
+_NARROW = 106
+"""Columns of a terminal below which objectives are shown without their events."""
 
 
 def render_verdict(verdict: Verdict, console: Console, *, report: Path | None = None) -> None:
@@ -35,7 +37,10 @@ def render_verdict(verdict: Verdict, console: Console, *, report: Path | None = 
     _bullets("why", verdict.reasons, console)
     _bullets("look at", verdict.look_at, console)
     console.print()
-    console.print(_signed(verdict.outcome, Text(words.clean(verdict.headline)), word=True), soft_wrap=True)
+    console.print(
+        _signed(verdict.outcome, Text(words.headline(words.clean(verdict.headline), verdict.outcome)), word=True),
+        soft_wrap=True,
+    )
     ending = f"exit status {verdict.exit_status}" + (f" · report {report}" if report else "")
     console.print(Text(ending), soft_wrap=True)
 
@@ -46,7 +51,8 @@ def _signed(outcome: Outcome, text: Text, *, word: bool = False) -> Text:
 
 
 def _table(*headings: str, left: int = 1) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    named = any(headings)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=named)
     for position, heading in enumerate(headings):
         table.add_column(heading, justify="left" if position < left else "right", overflow="fold")
     return table
@@ -59,7 +65,7 @@ def _section(title: str, body: Table, console: Console) -> None:
 
 
 def _phases(phases: Iterable[PhaseNumbers], console: Console) -> None:
-    table = _table("phase", "offered", "completed", "failed", "unknown", "declined", "sold out", "p50", "p99")
+    table = _table("", "offered", "done", "failed", "unknown", "declined", "sold out", "p50", "p99")
     for one in phases:
         numbers = (one.offered, one.ok, one.failed, one.unknown, one.declined, one.sold_out)
         latencies = (words.milliseconds(one.checkout_p50_ms), words.milliseconds(one.checkout_p99_ms))
@@ -68,26 +74,42 @@ def _phases(phases: Iterable[PhaseNumbers], console: Console) -> None:
 
 
 def _objectives(verdict: Verdict, console: Console) -> None:
-    table = _table("", "objective", "cohort", "wanted", "observed", "margin", "good / valid", left=3)
-    for group in group_objectives(verdict.objectives):
-        for one in _worth_showing(group):
-            table.add_row(
-                _signed(one.outcome, Text("")),
-                Text(words.clean(f"{one.phase} · {one.slo}")),
-                Text(words.cohort(one.cohort)),
-                words.target(one.objective),
-                words.share(one.observed),
-                words.margin(one.margin),
-                f"{words.count(one.good)} / {words.count(one.valid)}",
-            )
-    _section("objectives (the worst cohort of each; all of them are in the report)", table, console)
+    """One row an SLO, with its worst cohort; more rows where more cohorts miss it."""
+    table = _table(
+        "", "objective", "all shoppers", "wanted", "worst cohort", "observed", "wanted", "good / valid", left=2
+    )
+    table.columns[4].justify = "left"
+    if console.width < _NARROW:
+        table.columns = table.columns[:6]
+    groups = group_objectives(verdict.objectives)
+    for phase in dict.fromkeys(group.phase for group in groups):
+        table.add_row("", Text(words.clean(phase), style="bold"))
+        for cells in (row for group in groups if group.phase == phase for row in _objective_rows(group)):
+            table.add_row(*cells[: len(table.columns)])
+    _section("objectives", table, console)
 
 
-def _worth_showing(group: SloGroup) -> list[ObjectiveResult]:
-    """What is not met, the worst cohort and all shoppers."""
-    bad = [one for one in group.rows if one.outcome is not Outcome.PASS][:_SHOWN_COHORTS]
-    rest = [one for one in (group.worst, group.everyone) if one is not None and one not in bad]
-    return bad + [one for position, one in enumerate(rest) if one not in rest[:position]]
+def _objective_rows(group: SloGroup) -> Iterator[tuple[RenderableType, ...]]:
+    missed = [row for row in group.rows if row.outcome is not Outcome.PASS and row.cohort != EVERYONE]
+    shown = missed[:_SHOWN_COHORTS] or [group.worst]
+    everyone = group.everyone
+    first: tuple[RenderableType, ...] = (
+        _signed(group.outcome, Text("")),
+        Text(words.clean(group.slo)),
+        _observed(everyone) if everyone else "",
+        words.target(everyone.objective) if everyone else "",
+    )
+    for row in shown:
+        events = f"{words.count(row.good)} / {words.count(row.valid)}"
+        yield (*first, Text(words.cohort(row.cohort)), _observed(row), words.target(row.objective), events)
+        first = ("", "", "", "")
+    if len(missed) > len(shown):
+        yield (*first, Text(f"and {len(missed) - len(shown)} more", style="dim"), "", "", "")
+
+
+def _observed(row: ObjectiveResult) -> Text:
+    style = "" if row.outcome is Outcome.PASS else _STYLES[row.outcome]
+    return Text(words.share(row.observed), style=style)
 
 
 def _recovery(verdict: Verdict, console: Console) -> None:
@@ -104,7 +126,7 @@ def _invariants(invariants: Iterable[InvariantResult], console: Console) -> None
         if law.outcome is not Outcome.PASS:
             title.append(f"\n{words.clean(law.reason)}", style="dim")
             for witness in law.witnesses[:_SHOWN_WITNESSES]:
-                cells = " · ".join(f"{words.clean(key)} {words.value(cell)}" for key, cell in witness.row.items())
+                cells = " · ".join(f"{words.clean(key)} {words.value(cell)}" for key, cell in words.cells(witness.row))
                 title.append(f"\n{words.clean(cells)}")
         table.add_row(_signed(law.outcome, Text("")), title, words.count(law.violations), words.count(law.examined))
     _section("the books", table, console)

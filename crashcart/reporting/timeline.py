@@ -111,13 +111,13 @@ class Timeline(msgspec.Struct, frozen=True):
 
 def read_timeline(recording: Path, plan: Plan) -> Timeline:
     """Count everything that is drawn. Takes well under a second for a run of half an hour."""
-    whole_s = max(plan.duration_s, 1.0)
-    bins, cells = _bins(whole_s, _MOST_BINS), _bins(whole_s, _MOST_CELLS)
-    probe_bins = Bins(whole_s, max(0.25, whole_s / _MOST_PROBE_BINS))
     with duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": "2"}) as connection:
         _table(connection, recording, "pace", _PACE_COLUMNS)
         _table(connection, recording, "evidence", _PROBE_COLUMNS)
         _intents(connection, recording)
+        whole_s = _whole_s(connection, plan)
+        bins, cells = _bins(whole_s, _MOST_BINS), _bins(whole_s, _MOST_CELLS)
+        probe_bins = Bins(whole_s, max(0.25, whole_s / _MOST_PROBE_BINS))
         planned = "planned_s >= 0"
         by_outcome = {
             outcome: _count(connection, bins, "planned_s", f"intents WHERE {planned} AND outcome = ?", outcome)
@@ -142,6 +142,14 @@ def read_timeline(recording: Path, plan: Plan) -> Timeline:
             probe_bins=probe_bins,
             probes=tuple(_probes(connection, probe_bins)),
         )
+
+
+def _whole_s(connection: duckdb.DuckDBPyConnection, plan: Plan) -> float:
+    """The timeline, and the seconds after it in which the last shoppers finish: they count to the last phase."""
+    ((last_s,),) = connection.execute("SELECT max(greatest(planned_s, coalesce(done_s, 0))) FROM intents").fetchall()
+    end_s = max(plan.duration_s, 1.0)
+    settled_s = float(math.ceil(last_s + 1e-6)) if last_s is not None else 0.0
+    return max(end_s, min(settled_s, end_s + plan.load.patience_s))
 
 
 def _bins(whole_s: float, most: int) -> Bins:
@@ -254,7 +262,9 @@ def _lanes(connection: duckdb.DuckDBPyConnection, cells: Bins, plan: Plan) -> It
 
 
 def _probes(connection: duckdb.DuckDBPyConnection, bins: Bins) -> Iterable[Probes]:
-    pairs = connection.execute("SELECT DISTINCT proxy, side FROM evidence WHERE t >= 0 ORDER BY proxy, side DESC").fetchall()
+    pairs = connection.execute(
+        "SELECT DISTINCT proxy, side FROM evidence WHERE t >= 0 ORDER BY proxy, side DESC"
+    ).fetchall()
     for proxy, side in pairs:
         source = "evidence WHERE t >= 0 AND proxy = ? AND side = ?"
         yield Probes(

@@ -124,7 +124,7 @@ def laws(verdict: Verdict, plan: Plan, recording: Path) -> tuple[LawView, ...]:
 
 
 def _law(law: InvariantResult, why: str, found: dict[str, tuple[logs.LogLine, ...]]) -> LawView:
-    columns = tuple(dict.fromkeys(key for witness in law.witnesses for key in witness.row))
+    columns = tuple(dict.fromkeys(key for witness in law.witnesses for key, _ in words.cells(witness.row)))
     views = []
     for witness in law.witnesses:
         reference = witness.row.get("reference")

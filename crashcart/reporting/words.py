@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
 
 NBSP = "\u00a0"
 NONE = "–"
@@ -31,6 +32,11 @@ def value(thing: object) -> str:
     if isinstance(thing, float):
         return f"{thing:.6g}"
     return clean(str(thing))
+
+
+def cells(row: Mapping[str, object]) -> list[tuple[str, object]]:
+    """A witness's columns, what leads to the logs first."""
+    return sorted(row.items(), key=lambda item: item[0] != "reference")
 
 
 def count(number: int | None) -> str:
@@ -117,3 +123,9 @@ def plural(number: int, one: str, many: str = "") -> str:
 def cohort(name: str) -> str:
     """`network:amex` → `network: amex`; `all` → `all shoppers`."""
     return "all shoppers" if name == "all" else clean(name.replace(":", ": ").replace("_", " "))
+
+
+def headline(sentence: str, outcome: str) -> str:
+    """The sentence without the verdict's word before it, which stands beside it anyway: `Pass: all …` → `All …`."""
+    word, colon, rest = sentence.partition(": ")
+    return rest[:1].upper() + rest[1:] if colon and rest and word.lower() == outcome else sentence

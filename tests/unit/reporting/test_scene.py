@@ -11,12 +11,12 @@ from tests.unit.reporting.conftest import Made
 def test_a_fault_is_shaded_from_its_injection_to_its_undoing(passed: Made) -> None:
     plan = read_plan(passed.folder)
     events = [Event(31.5, "", "fault-injected", {"fault": "f1"}), Event(44.0, "", "fault-undone", {"fault": "f1"})]
-    (window,) = make_scene(plan, events, passed.verdict).windows
+    (window,) = make_scene(plan, events, passed.verdict, 80).windows
     assert (window.start_s, window.end_s, window.title) == (31.5, 44.0, "payments.psp-a is down")
 
 
 def test_a_fault_that_was_only_planned_is_not_shaded(passed: Made) -> None:
-    scene = make_scene(read_plan(passed.folder), [Event(30, "", "gate", {"passed": False})], passed.verdict)
+    scene = make_scene(read_plan(passed.folder), [Event(30, "", "gate", {"passed": False})], passed.verdict, 80)
     assert scene.windows == ()
     assert "fault" not in re.findall(r'class="(\w+)"', scene.backdrop(10))
     assert [mark.label for mark in scene.marks] == ["gate closed"]
@@ -24,18 +24,18 @@ def test_a_fault_that_was_only_planned_is_not_shaded(passed: Made) -> None:
 
 def test_a_fault_that_was_never_undone_is_shaded_to_the_end(passed: Made) -> None:
     plan = read_plan(passed.folder)
-    (window,) = make_scene(plan, [Event(31, "", "fault-injected", {"fault": "f1"})], passed.verdict).windows
+    (window,) = make_scene(plan, [Event(31, "", "fault-injected", {"fault": "f1"})], passed.verdict, 80).windows
     assert window.end_s == plan.duration_s
 
 
 def test_recovery_is_marked_where_it_was_reached(passed: Made) -> None:
-    scene = make_scene(read_plan(passed.folder), read_events(passed.folder), passed.verdict)
+    scene = make_scene(read_plan(passed.folder), read_events(passed.folder), passed.verdict, 80)
     mark = next(mark for mark in scene.marks if mark.css == "recovered")
     assert abs(mark.at_s - (50.05 + 2.4)) < 1e-9
 
 
 def test_recovery_that_was_never_reached_is_marked_where_it_was_due(failed: Made) -> None:
-    scene = make_scene(read_plan(failed.folder), read_events(failed.folder), failed.verdict)
+    scene = make_scene(read_plan(failed.folder), read_events(failed.folder), failed.verdict, 80)
     mark = next(mark for mark in scene.marks if "due" in mark.label)
     assert abs(mark.at_s - 60.05) < 1e-9
 
@@ -46,7 +46,7 @@ def test_aborts_and_deaths_are_marked(passed: Made) -> None:
         Event(34, "", "died", {"part": "checkout[0]"}),
         Event(35, "", "interrupted", {"how": "SIGINT"}),
     ]
-    scene = make_scene(read_plan(passed.folder), events, passed.verdict)
+    scene = make_scene(read_plan(passed.folder), events, passed.verdict, 80)
     assert [mark.label for mark in scene.marks] == ["aborted: browse-availability", "checkout[0] died", "interrupted"]
 
 
@@ -55,6 +55,6 @@ def test_names_of_marks_that_would_touch_get_rows_of_their_own(passed: Made) -> 
     far = [Event(1, "", "interrupted"), Event(70, "", "interrupted")]
     near = [Event(1, "", "interrupted"), Event(2, "", "interrupted")]
     heights = [
-        float(re.findall(r'height="(\d+)"', make_scene(plan, e, passed.verdict).header())[0]) for e in (far, near)
+        float(re.findall(r'height="(\d+)"', make_scene(plan, e, passed.verdict, 80).header())[0]) for e in (far, near)
     ]
     assert heights[1] - heights[0] == 20

@@ -71,6 +71,16 @@ def test_cells_of_witnesses_are_readable_whatever_they_hold() -> None:
     assert [words.value(cell) for cell in (None, True, ["a", None], 0.1 + 0.2, 7)] == ["–", "true", "a, –", "0.3", "7"]
 
 
+def test_what_leads_to_the_logs_is_a_witness_first_column() -> None:
+    assert words.cells({"a": 1, "reference": "R", "b": 2}) == [("reference", "R"), ("a", 1), ("b", 2)]
+
+
+def test_a_headline_does_not_repeat_the_word_that_stands_before_it() -> None:
+    assert words.headline("Pass: all held.", "pass") == "All held."
+    assert words.headline("4 orders: charged twice", "fail") == "4 orders: charged twice"
+    assert words.headline("Pass: ", "pass") == "Pass: "
+
+
 def test_cohorts_are_named_in_words() -> None:
     assert words.cohort("all") == "all shoppers"
     assert words.cohort("business_line:photo") == "business line: photo"
