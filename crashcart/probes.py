@@ -25,6 +25,8 @@ EVERY_S = 0.25
 TIMEOUT_S = 2.0
 """From the scheduled moment. Over then, it is not counted as an answer."""
 _LONGEST_WAIT_S = 0.1
+_SOON_S = 0.001
+"""The kernel wakes us that much too early, or too late."""
 _MOST_BYTES = 65_536
 _SSL_REQUEST = struct.pack("!ii", 8, 80_877_103)
 
@@ -88,7 +90,7 @@ class ProbeRunner:
         while not self._stopping.is_set() or self._flights:
             now = time.monotonic()
             for index, question in enumerate(self._questions):
-                if due[index] <= now and not self._stopping.is_set():
+                if due[index] <= now + _SOON_S and not self._stopping.is_set():
                     if now - due[index] < EVERY_S:
                         self._launch(question, due[index])
                     # one that would be sent a whole turn late would tell of another moment than its own
