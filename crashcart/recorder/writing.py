@@ -42,7 +42,7 @@ class Recorder:
 
     def series(self, samples: Sequence[SeriesSample]) -> None:
         """Raw samples. Of a run of equal values the first and the last are kept: no step of a counter is lost."""
-        lines = [self._line(sample) for sample in _thinned(samples)]
+        lines = [self._line(sample) for sample in thinned(samples)]
         for start in range(0, len(lines), _MANY):
             self._append("series.jsonl", b"".join(lines[start : start + _MANY]))
 
@@ -97,7 +97,8 @@ class Recorder:
                 view = view[os.write(self._files[name], view) :]
 
 
-def _thinned(samples: Iterable[SeriesSample]) -> Iterator[SeriesSample]:
+def thinned(samples: Iterable[SeriesSample]) -> Iterator[SeriesSample]:
+    """Of each series' runs of equal values, the first and the last sample."""
     series: dict[tuple[str, str], list[SeriesSample]] = {}
     for sample in samples:
         series.setdefault((sample.metric, sample.labels), []).append(sample)
