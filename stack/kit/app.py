@@ -158,29 +158,40 @@ class Service:
         if health is not None:
             answer(health())
             return
+        record = self._other
         try:
             endpoint = self._router.find(request)
-            if not self.ready:
-                raise overloaded("The service is starting; nothing was done.")
-            group = endpoint.group
-            if group.in_flight >= group.limit:
-                raise overloaded()
+            record = endpoint.record
             if not endpoint.is_async:
-                response = endpoint.handler(request)
-                endpoint.record(response.status, monotonic() - request.started)
-                answer(response)
+                response = self._ask_now(endpoint, request)
+            else:
+                work = self._admit(endpoint, request)
+                # Held here because the loop itself holds tasks only weakly.
+                self._at_work[request] = asyncio.create_task(self._run(endpoint, request, work, answer))
                 return
-            work = request.work
-            if work.deadline <= request.started:
-                raise overloaded("The deadline of this request had passed when it arrived; nothing was done.")
         except Exception as error:  # noqa: BLE001 - the process's top for a request; the traceback is logged
             response = _error_response(request, error)
-            self._other(response.status, monotonic() - request.started)
-            answer(response)
-            return
+        record(response.status, monotonic() - request.started)
+        answer(response)
+
+    def _ask_now(self, endpoint: _Endpoint, request: Request) -> Response:
+        if not self.ready:
+            raise _starting()
+        response: Response = endpoint.handler(request)
+        return response
+
+    def _admit(self, endpoint: _Endpoint, request: Request) -> context.Work:
+        """Let a request in, or refuse it before anything is done for it."""
+        if not self.ready:
+            raise _starting()
+        group = endpoint.group
+        if group.in_flight >= group.limit:
+            raise overloaded()
+        work = request.work
+        if work.deadline <= request.started:
+            raise overloaded("The deadline of this request had passed when it arrived; nothing was done.")
         group.in_flight += 1
-        # Held here because the loop itself only holds tasks weakly.
-        self._at_work[request] = asyncio.get_running_loop().create_task(self._run(endpoint, request, work, answer))
+        return work
 
     async def _run(self, endpoint: _Endpoint, request: Request, work: context.Work, answer: Answer) -> None:
         context.current.set(work)
@@ -247,6 +258,10 @@ class Service:
             return False
         starting.result()
         return True
+
+
+def _starting() -> Problem:
+    return overloaded("The service is starting; nothing was done.")
 
 
 def _error_response(request: Request, error: Exception) -> Response:

@@ -19,18 +19,19 @@ DEFAULT_DEADLINE_S = env_float("DEADLINE_S", 5.0)
 class Work:
     """One piece of work: `deadline` is a `time.monotonic()` value in seconds, `cohort` an opaque header value."""
 
-    __slots__ = ("_reference", "cohort", "deadline")
+    __slots__ = ("_key", "_reference", "cohort", "deadline")
 
-    def __init__(self, reference: str | None, deadline: float, cohort: str | None) -> None:
+    def __init__(self, reference: str | None, deadline: float, cohort: str | None, key: str | None = None) -> None:
         self._reference = reference
+        self._key = key
         self.deadline = deadline
         self.cohort = cohort
 
     @property
     def reference(self) -> str:
-        """The reference that came with the work, or one made up now and kept."""
+        """The reference that came with the work, else the one of its idempotency key, else one made up and kept."""
         if self._reference is None:
-            self._reference = references.random()
+            self._reference = references.random() if self._key is None else references.for_key(self._key)
         return self._reference
 
     @reference.setter

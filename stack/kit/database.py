@@ -101,7 +101,7 @@ class Database:
 
         What a statement inside raises is certain to be undone, so DatabaseOutcomeUnknown comes from the commit alone.
         """
-        until = monotonic() + _limit_s(timeout_s)
+        until = self._until(timeout_s)
         session = await self._take(until)
         clean = False
         try:
@@ -128,7 +128,7 @@ class Database:
         timeout_s: float | None,
         idempotent: bool,
     ) -> _T:
-        until = monotonic() + _limit_s(timeout_s)
+        until = self._until(timeout_s)
         while True:
             session = await self._take(until)
             try:
@@ -140,6 +140,13 @@ class Database:
                 self.metrics.retry()
             finally:
                 self._pool.give_back(session)
+
+    def _until(self, timeout_s: float | None) -> float:
+        limit_s = min(STATEMENT_TIMEOUT_S if timeout_s is None else timeout_s, context.remaining_s())
+        if limit_s <= 0.0:
+            self.metrics.refuse("refused")
+            raise DatabaseUnavailable(self.link, "deadline passed")
+        return monotonic() + limit_s
 
     async def _take(self, until: float) -> Session:
         session = self._pool.idle()
@@ -177,12 +184,13 @@ class Database:
                 raise
             failure = mapped(error)
             if isinstance(failure, StatementFailed):
-                outcome = "ok"
-            elif monotonic() >= until:
+                outcome = "ok"  # the link is well
+            elif isinstance(failure, DatabaseOutcomeUnknown):
+                session.terminate()  # whatever state it is in, nobody else shall have it
+            if monotonic() >= until:
                 outcome = "timeout"
-                failure.reason = "timeout"
             raise failure from error
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, or a defect: the connection may be in the middle of anything
             session.terminate()
             raise
         finally:
@@ -235,11 +243,6 @@ class Transaction:
         self, ask: Callable[[Session, str, tuple[object, ...]], Awaitable[_T]], sql: str, args: tuple[object, ...]
     ) -> _T:
         return await self._database.on(self._session, ask, sql, args, self._until, self._database.certain)
-
-
-def _limit_s(timeout_s: float | None) -> float:
-    left_s = context.remaining_s()
-    return min(STATEMENT_TIMEOUT_S if timeout_s is None else timeout_s, left_s)
 
 
 async def _rows(session: Session, sql: str, args: tuple[object, ...]) -> list[Record]:

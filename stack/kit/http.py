@@ -41,15 +41,14 @@ class Request:
 
     @property
     def work(self) -> Work:
-        """Reference, deadline and cohort of this request, from its X-Reference, X-Deadline-Ms and X-Cohort headers."""
+        """Reference, deadline and cohort, from X-Reference (else Idempotency-Key), X-Deadline-Ms and X-Cohort."""
         if self._work is None:
             headers = self.headers
-            reference = headers.get(b"x-reference")
-            cohort = headers.get(b"x-cohort")
             self._work = Work(
-                reference.decode("latin-1") if reference else None,
+                _text(headers.get(b"x-reference")),
                 self.started + _deadline_s(headers.get(b"x-deadline-ms")),
-                cohort.decode("latin-1") if cohort else None,
+                _text(headers.get(b"x-cohort")),
+                _text(headers.get(b"idempotency-key")),
             )
         return self._work
 
@@ -91,6 +90,10 @@ class Request:
         if not isinstance(value, dict):
             raise bad_request("the body must be a JSON object")
         return value
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("latin-1") if value else None
 
 
 def _deadline_s(header: bytes | None) -> float:

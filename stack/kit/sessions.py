@@ -18,6 +18,8 @@ Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT_S = 2.0
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 0.4
+MAX_HANGING = 4
+"""While there is no connection at all, so many attempts may hang beside each other."""
 WAITERS_PER_CONNECTION = 4
 
 _CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -54,7 +56,7 @@ class SessionPool:
         self._waiters: deque[asyncio.Future[Session]] = deque()
         self._down: str | None = None
         self._closed = False
-        self._short = asyncio.Event()
+        self._changed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,7 +68,6 @@ class SessionPool:
             if self._down is None:
                 break
             await asyncio.sleep(0.1)
-        self._short.set()
         self._keeper = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
@@ -154,7 +155,6 @@ class SessionPool:
             self._down = str(error) or repr(error)
             if not self._live:
                 self._refuse_waiters(self._down)
-            self._short.set()
             return
         finally:
             self._opening -= 1
@@ -164,12 +164,13 @@ class SessionPool:
         self._live.add(session)
         session.add_termination_listener(lambda _: self._lost(session))
         self.give_back(session)
+        self._changed.set()
 
     def _lost(self, session: Session) -> None:
         self._live.discard(session)
         if session in self._idle:
             self._idle.remove(session)
-        self._short.set()
+        self._changed.set()
 
     def _refuse_waiters(self, why: str) -> None:
         while self._waiters:
@@ -178,19 +179,27 @@ class SessionPool:
                 waiter.set_exception(ConnectionError(f"down: {why}"))
 
     async def _keep(self) -> None:
-        """Open what is missing: at once after a loss, then with growing pauses of at most RETRY_MAX_S."""
+        """Open what is missing: at once after a loss, then every RETRY_MAX_S or sooner, even while an attempt hangs."""
         pause_s = RETRY_FIRST_S
         while not self._closed:
-            await self._short.wait()
-            self._short.clear()
-            while len(self._live) + self._opening < self._wanted():
-                self._opening += 1
-                await self._open_one()
-                if self._down is None:
-                    pause_s = RETRY_FIRST_S
-                    continue
-                await asyncio.sleep(pause_s)
-                pause_s = min(RETRY_MAX_S, pause_s * 2)
+            missing = self._wanted() - len(self._live)
+            if missing <= 0:
+                pause_s = RETRY_FIRST_S
+                await self._change(None)
+                continue
+            if self._opening < missing or (not self._live and self._opening < MAX_HANGING):
+                self._spawn_open()
+            pause_s = RETRY_FIRST_S if await self._change(pause_s) else min(RETRY_MAX_S, pause_s * 2)
+
+    async def _change(self, timeout_s: float | None) -> bool:
+        """Wait for a connection to come or go, at most for so long; false when none did."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _wanted(self) -> int:
         return min(self._max_size, max(self._min_size, len(self._waiters)))

@@ -60,7 +60,6 @@ class Ordering:
     async def place(self, request: Request) -> Response:
         """POST /orders."""
         key = request.idempotency_key()
-        request.work.reference = for_key(key)
         wish = _wish(request.json_object())
         with context.deadline(context.remaining_s() - ANSWER_S):
             if not self._switch.open:
