@@ -18,6 +18,8 @@ from flask import Response
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import STATE_CLEANUP, STATE_STOPPED, STATE_STOPPING
 
 from crashcart.loadkit.answers import Answer, Request
 from crashcart.loadkit.assignment import Settings
@@ -26,7 +28,6 @@ from crashcart.loadkit.run import Behaviour, Run
 from crashcart.loadkit.seat import Options, harness_run, run_by_hand
 from crashcart.model.errors import CrashcartError
 from crashcart.model.load import LoadProgram
-from crashcart.model.profiles import PROFILES
 
 ASSIGNMENT_VARIABLE = "CRASHCART_LOAD"
 
@@ -84,9 +85,11 @@ class OpenLoopUser(User):
             gevent.sleep(LEAVES_AFTER_S)
         elif run is None or run.state == "settled":
             self._drive_by_hand(environment)
+        else:
+            # one too many: more than one user was asked for
+            raise StopUser
         _end(environment)
-        while True:  # until Locust ends this user; one too many (more users were asked for than 1) waits here as well
-            gevent.sleep(LEAVES_AFTER_S)
+        raise StopUser
 
     def _drive_by_hand(self, environment: Environment) -> None:
         try:
@@ -116,7 +119,7 @@ class OpenLoopUser(User):
 def _end(environment: Environment) -> None:
     """End Locust's own run: `--headless` leaves, the web page shows "stopped" and can start again."""
     runner = environment.runner
-    if runner is not None:
+    if runner is not None and runner.state not in (STATE_CLEANUP, STATE_STOPPING, STATE_STOPPED):
         # from a greenlet of its own, since this one is among those that are ended
         gevent.spawn(runner.stop if environment.web_ui else runner.quit)
 
@@ -135,13 +138,18 @@ def _options(environment: Environment) -> Options:
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: LocustArgumentParser, **_: Any) -> None:
-    group = parser.add_argument_group(
-        "shoppers", f"How many come is the profile's business: --profile {'|'.join(PROFILES)} (default steady)."
+    # added to the parser itself: what is in a group does not show in the web page's form.
+    # `--profile` is Locust's own, a name for the run: here the name of the profile, of crashcart.model.profiles.
+    # nothing of ours listens beyond loopback unless asked: Locust's own default is every interface
+    parser.set_defaults(web_host="127.0.0.1")
+    parser.add_argument(
+        "--peak-per-s", type=float, default=10.0, help="purchase intents a second at the profile's peak"
     )
-    group.add_argument("--peak-per-s", type=float, default=10.0, help="purchase intents a second at the profile's peak")
-    group.add_argument("--seed", type=int, default=1, help="same seed, same shoppers")
-    group.add_argument("--duration", type=float, default=60.0, help="seconds the profile is drawn over (or --run-time)")
-    group.add_argument("--out", default="", help="folder for intents, pace and summary; a new temporary one if empty")
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same shoppers")
+    parser.add_argument(
+        "--duration", type=float, default=60.0, help="seconds the profile lasts, unless --run-time says"
+    )
+    parser.add_argument("--out", default="", help="folder for intents, pace and summary; a new temporary one if empty")
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
