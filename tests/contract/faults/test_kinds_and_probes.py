@@ -13,10 +13,11 @@ from crashcart.faults import decode_settings, registry
 from crashcart.judging.evidence import Probe
 from crashcart.model.plan import Effect
 from crashcart.model.recording import ProbeSample
+from crashcart.ports import FaultKind
 from crashcart.probes import ProbeRunner
 from crashcart.safety.faultlog import FaultLog
 from crashcart.safety.injector import Injector
-from tests.contract.safety.small_stack import SmallStack, broken, planned, wait_until
+from tests.contract.safety.small_stack import DESIGN, SmallStack, broken, planned, wait_until
 
 PAIRS = 6
 MOST = 0.75
@@ -82,6 +83,29 @@ def test_a_fault_is_measured_while_it_is_there_and_neither_before_nor_after(
             assert _shown(watch.some(others), nothing) >= MOST
         injector.undo(fault.id)
         assert _shown(watch.some(fault.watched), nothing) >= MOST
+    finally:
+        watch.runner.stop()
+
+
+def test_the_example_of_the_docs_works_as_it_stands(small_stack: SmallStack) -> None:
+    page = Path(__file__).parents[3] / "docs" / "31-write-a-fault.md"
+    code = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    module: dict[str, Any] = {}
+    exec(compile(code, str(page), "exec", dont_inherit=True), module)
+    fault: FaultKind = module["FAULT"]
+    settings = decode_settings(fault, {"link": "door.shop"})
+    targets = fault.targets(settings, DESIGN)
+    steps = fault.steps(settings, "f1", targets, small_stack.topology)
+    watch = Watch(small_stack)
+    watch.runner.start()
+    try:
+        for step in steps:
+            fault.undo(step, small_stack)
+            fault.apply(step, small_stack)
+        assert _shown(watch.some(targets), fault.effect(settings)) >= MOST
+        for step in (*steps, *steps):
+            fault.undo(step, small_stack)
+        assert _shown(watch.some(targets), Effect("none", at_least_ms=100.0)) >= MOST
     finally:
         watch.runner.stop()
 
