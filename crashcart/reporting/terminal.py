@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -16,6 +16,7 @@ from crashcart.reporting.objectives import EVERYONE, SloGroup, group_objectives
 
 _STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
 _SIGNS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.INCONCLUSIVE: "?"}
+_ENDS = ("declined", "sold_out", "failed", "blocked", "gave_up", "unknown")
 _SHOWN_COHORTS = 4
 _SHOWN_WITNESSES = 3
 _NARROW = 106
@@ -64,10 +65,12 @@ def _section(title: str, body: Table, console: Console) -> None:
         console.print(Padding(body, (0, 0, 1, 2)))
 
 
-def _phases(phases: Iterable[PhaseNumbers], console: Console) -> None:
-    table = _table("", "offered", "done", "failed", "unknown", "declined", "sold out", "p50", "p99")
+def _phases(phases: Sequence[PhaseNumbers], console: Console) -> None:
+    """How purchases ended; ends that none came to are left out."""
+    ends = [end for end in _ENDS if any(getattr(one, end) for one in phases)]
+    table = _table("", "offered", "done", *(end.replace("_", " ") for end in ends), "p50", "p99")
     for one in phases:
-        numbers = (one.offered, one.ok, one.failed, one.unknown, one.declined, one.sold_out)
+        numbers = (one.offered, one.ok, *(getattr(one, end) for end in ends))
         latencies = (words.milliseconds(one.checkout_p50_ms), words.milliseconds(one.checkout_p99_ms))
         table.add_row(Text(words.clean(one.name)), *(words.count(number) for number in numbers), *latencies)
     _section("purchases", table, console)

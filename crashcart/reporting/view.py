@@ -59,17 +59,18 @@ class EvidenceView(msgspec.Struct, frozen=True):
 def key_figures(verdict: Verdict) -> tuple[Figure, ...]:
     """The numbers that a boss asks for. Warm-up is left out: nothing in it is judged."""
     phases = [phase for phase in verdict.phases if phase.name != WARMUP]
-    offered, ok = sum(phase.offered for phase in phases), sum(phase.ok for phase in phases)
-    failed, unknown = sum(phase.failed for phase in phases), sum(phase.unknown for phase in phases)
+    offered, ok, unknown = (sum(getattr(phase, end) for phase in phases) for end in ("offered", "ok", "unknown"))
     refused = sum(phase.declined + phase.sold_out for phase in phases)
+    early = sum(phase.blocked + phase.gave_up for phase in phases)
+    failed = sum(phase.failed for phase in phases) + early
     bad = "" if verdict.outcome is Outcome.PASS else "bad"  # what the hypothesis allowed is not alarming
     done = f"{words.share(ok / offered)} of offered" if offered else "nothing was offered"
     figures = [
         Figure("Offered", words.count(offered), "purchases, warm-up left out"),
-        Figure("Completed", words.count(ok), done),
         Figure(
-            "Failed", words.count(failed), f"and {words.count(refused)} declined or sold out", bad if failed else ""
+            "Completed", words.count(ok), done + (f"; {words.count(refused)} declined or sold out" if refused else "")
         ),
+        Figure("Failed", words.count(failed), f"{words.count(early)} of them before ordering", bad if failed else ""),
         Figure("Unknown", words.count(unknown), "to the shopper", "unsure" if unknown and bad else ""),
         _money(verdict),
     ]
