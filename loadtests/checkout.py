@@ -13,7 +13,7 @@ from crashcart.loadkit.desk import Desk
 from crashcart.loadkit.intents import Ending
 from crashcart.loadkit.shoppers import Shopper
 from loadtests.mix import Mix
-from loadtests.promises import OrderAnswer, order_answer
+from loadtests.promises import ENDED_BADLY, OrderAnswer, order_answer
 
 CHECKOUT_OUTCOMES = ("ok", "error", "timeout", "refused", "declined", "sold_out")
 
@@ -152,7 +152,7 @@ class _Checkout:
         self._desk.finish("checkout", failure.kind, self._intended_s, at_s)
         return Ending(
             # one try that may have been done is enough: a later no may be about that later try alone
-            "unknown" if self._uncertain else "failed",
+            "unknown" if self._uncertain and failure.problem not in ENDED_BADLY else "failed",
             latency_ms=(at_s - self._intended_s) * 1000,
             attempts=self._desk.attempts,
             status=failure.status,

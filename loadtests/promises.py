@@ -40,6 +40,10 @@ class _Placed(msgspec.Struct, frozen=True):
     total_cents: int
 
 
+ENDED_BADLY = ("order-failed", "order-cancelled")
+"""Problems (409) that are the last word on an order, whatever was said before: it is not done and will not be."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderAnswer:
     """A final word on an order: done, or refused for a reason of business."""

@@ -78,6 +78,13 @@ class Failure:
     """It was problem+json with a reference, a contact and a yes or no on trying again."""
     detail: str = field(default="", compare=False)
 
+    @property
+    def is_key_conflict(self) -> bool:
+        """It says that the key was used for something else, or is in somebody's way; 409 has other uses, too."""
+        if self.status == 409:
+            return not self.honest or "idempotency" in self.problem or "conflict" in self.problem
+        return self.status == 422
+
 
 def failure_of(answer: Answer) -> Failure:
     """Read a failed answer. Whatever is not a proper promise is taken as none: it may have happened."""

@@ -171,7 +171,7 @@ class Desk:
 
         "Safe to try again" was not true where the same request with the same key was then called a conflict.
         """
-        conflict = failure.safe_to_retry is True and next_failure is not None and next_failure.status in (409, 422)
+        conflict = failure.safe_to_retry is True and next_failure is not None and next_failure.is_key_conflict
         self._office.metrics.failure(
             self._office.phase_at(meant_s), self._indices, honest=failure.honest and not conflict
         )

@@ -75,6 +75,9 @@ def outcomes(rig: Rig, sli: str) -> Mapping[str, float]:
         ([RESET, BUSY, BUSY, BUSY], "unknown", "refused", 4),
         ([RESET, CLOSED], "unknown", "refused", 2),
         ([PENDING, problem(404, "cart-empty", safe=False)], "unknown", "error", 2),
+        # but the shop's last word on that very order counts
+        ([PENDING, problem(409, "order-failed", safe=False)], "failed", "error", 2),
+        ([TIMEOUT, problem(409, "order-cancelled", safe=False)], "failed", "error", 2),
     ],
 )
 def test_every_story_of_an_order_ends_as_it_must(
@@ -202,6 +205,8 @@ def test_two_orders_for_one_key_are_said_aloud(tmp_path: Path) -> None:
         ([BUSY, ACCEPTED], 1, 0),
         ([BUSY, SOLD_OUT], 1, 0),
         ([BUSY, problem(422, "idempotency-key-reused", safe=False)], 1, 1),
+        ([BUSY, problem(409, "order-failed", safe=False)], 2, 0),
+        ([BUSY, Answer(status=409)], 0, 2),
         ([TIMEOUT, ACCEPTED], 0, 1),
         ([PENDING, HTML, ACCEPTED], 1, 1),
         ([DECLINED], 0, 0),
