@@ -9,11 +9,11 @@ from markupsafe import Markup
 from crashcart.model.plan import Plan
 from crashcart.model.verdict import ObjectiveResult, Outcome, Verdict
 from crashcart.reporting import svg, words
-from crashcart.reporting.panels import Key, Panel, Strip
+from crashcart.reporting.panel import Key, Panel, Strip
 from crashcart.reporting.scene import Scene
 from crashcart.reporting.timeline import Lane, Probes, Timeline
 
-_LANE_PX = 24.0
+_LANE_PX = 28.0
 _PROBE_PX = 84.0
 _FAILED_PX = 12.0
 _FULL_HEIGHTS = (0.05, 0.1, 0.25, 0.5, 1.0)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import msgspec
-from markupsafe import Markup
+from collections.abc import Sequence
 
 from crashcart.model.plan import Plan
 from crashcart.model.profiles import PROFILES, expected_count
 from crashcart.model.slo import Slo
 from crashcart.reporting import svg, words
+from crashcart.reporting.panel import Key, Panel, Strip, plot, rates, tail, while_any
 from crashcart.reporting.scene import Scene
 from crashcart.reporting.timeline import OUTCOMES, Bins, Timeline
 
@@ -26,37 +24,6 @@ OUTCOME_WORDS = {
     "gave_up": "gave up waiting",
     "unknown": "unknown to the shopper",
 }
-
-
-class Key(msgspec.Struct, frozen=True):
-    """One entry of a panel's key."""
-
-    css: str
-    label: str
-
-
-class Strip(msgspec.Struct, frozen=True):
-    """One drawing; a panel has one, or one for each of its lanes."""
-
-    drawing: Markup
-    label: str = ""
-    note: str = ""
-    css: str = ""
-    value: str = ""
-    """What stands right of the drawing where there is room, in its heading where there is not."""
-
-
-class Panel(msgspec.Struct, frozen=True):
-    """A part of the timeline with its words."""
-
-    id: str
-    title: str
-    unit: str
-    note: str
-    strips: tuple[Strip, ...]
-    key: tuple[Key, ...] = ()
-    always_key: bool = False
-    """Where labels can't stand beside the curves, the key is shown at every width."""
 
 
 def timeline_panels(scene: Scene, timeline: Timeline, plan: Plan) -> tuple[Panel, ...]:
@@ -83,22 +50,22 @@ def purchases(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
     body = (
         svg.area(scene.across, scale, edges, sent, [max(a, b) for a, b in zip(offered, sent, strict=True)], "c-gap"),
         svg.area(scene.across, scale, edges, [0.0] * bins.count, completed, "c-ok"),
-        svg.steps(scene.across, scale, edges, sent, "c-sent"),
-        svg.steps(scene.across, scale, edges, offered, "c-offered"),
+        svg.steps(scene.across, scale, edges, while_any(scene, bins, sent), "c-sent"),
+        svg.steps(scene.across, scale, edges, while_any(scene, bins, offered), "c-offered"),
         svg.steps(scene.across, scale, edges, wanted, "c-plan"),
     )
     labels = [
-        ("offered", scale.y(_tail(scene, bins, offered)), "c-offered"),
-        ("order sent", scale.y(_tail(scene, bins, sent)), "c-sent"),
+        ("offered", scale.y(tail(scene, bins, offered)), "c-offered"),
+        ("order sent", scale.y(tail(scene, bins, sent)), "c-sent"),
     ]
-    labels += [("completed", (scale.y(0) + scale.y(_tail(scene, bins, completed))) / 2, "c-ok")]
+    labels += [("completed", (scale.y(0) + scale.y(tail(scene, bins, completed))) / 2, "c-ok")]
     total, got, done = sum(timeline.offered), sum(timeline.sent), sum(timeline.by_outcome["ok"])
     note = f"{words.count(total)} offered, {words.count(got)} got as far as ordering, {words.count(done)} completed."
 
     def hint(i: int) -> str:
         return f"offered {timeline.offered[i]}, sent {timeline.sent[i]}, completed {timeline.by_outcome['ok'][i]}"
 
-    drawing = _plot(scene, scale, _rates(scale), bins, hint, labels, body, f"Purchases per second. {note}")
+    drawing = plot(scene, scale, rates(scale), bins, hint, labels, body, f"Purchases per second. {note}")
     return Panel("purchases", "Purchases", "per second, by the moment planned", note, (Strip(drawing),), key)
 
 
@@ -110,23 +77,23 @@ def goodput(scene: Scene, timeline: Timeline) -> Panel:
     body = (
         svg.area(scene.across, scale, bins.edges_s, [0.0] * bins.count, done, "c-ok"),
         svg.steps(scene.across, scale, bins.edges_s, done, "c-ok"),
-        svg.steps(scene.across, scale, bins.edges_s, offered, "c-faint"),
+        svg.steps(scene.across, scale, bins.edges_s, while_any(scene, bins, offered), "c-faint"),
     )
-    rates = [(phase.name, _mean(bins, done, phase.start_s, phase.end_s)) for phase in scene.phases]
+    by_phase = [(phase.name, _mean(bins, done, phase.start_s, phase.end_s)) for phase in scene.phases]
     said = ", ".join(
-        f"{words.decimal(rate)} in {name}" for name, rate in rates if rate is not None and name != "warmup"
+        f"{words.decimal(rate)} in {name}" for name, rate in by_phase if rate is not None and name != "warmup"
     )
     note = f"Completed per second: {said}." if said else ""
     key = (Key("c-ok", "completed"), Key("c-faint", "offered"))
     labels = [
-        ("completed", scale.y(_tail(scene, bins, done)), "c-ok"),
-        ("offered", scale.y(_tail(scene, bins, offered)), "c-faint"),
+        ("completed", scale.y(tail(scene, bins, done)), "c-ok"),
+        ("offered", scale.y(tail(scene, bins, offered)), "c-faint"),
     ]
 
     def hint(i: int) -> str:
         return f"{timeline.completed[i]} completed, {timeline.offered[i]} offered"
 
-    drawing = _plot(scene, scale, _rates(scale), bins, hint, labels, body, f"Goodput. {note}")
+    drawing = plot(scene, scale, rates(scale), bins, hint, labels, body, f"Goodput. {note}")
     return Panel("goodput", "Goodput", "orders completed per second, by the clock", note, (Strip(drawing),), key)
 
 
@@ -142,7 +109,7 @@ def latency(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
         points = [(bins.middle_s(i), value) for i, value in enumerate(quantiles[name])]
         body.append(svg.line(scene.across, scale, points, f"c-{name}"))
         if any(quantiles[name]):
-            labels.append((name, scale.y(_tail(scene, bins, quantiles[name])), f"c-{name}"))
+            labels.append((name, scale.y(tail(scene, bins, quantiles[name])), f"c-{name}"))
     if threshold:
         y = scale.y(threshold[0])
         body += [
@@ -157,7 +124,7 @@ def latency(scene: Scene, timeline: Timeline, plan: Plan) -> Panel:
         return ", ".join(f"{name} {words.milliseconds(quantiles[name][i])}" for name in ("p50", "p95", "p99"))
 
     ticks = [words.milliseconds(value) for value in scale.ticks()]
-    drawing = _plot(scene, scale, ticks, bins, hint, labels, body, f"Checkout latency. {note}")
+    drawing = plot(scene, scale, ticks, bins, hint, labels, body, f"Checkout latency. {note}")
     unit = "from the intended click to the last answer, log scale"
     return Panel("latency", "Checkout latency", unit, note, (Strip(drawing),), key)
 
@@ -190,7 +157,7 @@ def outcomes(scene: Scene, timeline: Timeline) -> Panel:
         return ", ".join(parts) or "all completed"
 
     said = ", ".join(entry.label for entry in key)
-    drawing = _plot(scene, scale, _rates(scale), bins, hint, (), body, f"Purchases not completed: {said}")
+    drawing = plot(scene, scale, rates(scale), bins, hint, (), body, f"Purchases not completed: {said}")
     return Panel("outcomes", "Not completed", "per second, stacked", "", (Strip(drawing),), key, always_key=True)
 
 
@@ -208,8 +175,8 @@ def generator(scene: Scene, timeline: Timeline) -> Panel:
             [max(a, b) for a, b in zip(scheduled, started, strict=True)],
             "c-gap",
         ),
-        svg.steps(scene.across, scale, bins.edges_s, started, "c-sent"),
-        svg.steps(scene.across, scale, bins.edges_s, scheduled, "c-offered"),
+        svg.steps(scene.across, scale, bins.edges_s, while_any(scene, bins, started), "c-sent"),
+        svg.steps(scene.across, scale, bins.edges_s, while_any(scene, bins, scheduled), "c-offered"),
     )
     late = max((value for value in timeline.late_p99_ms if value is not None), default=None)
     asked, began = sum(timeline.sessions_scheduled), sum(timeline.sessions_started)
@@ -217,15 +184,15 @@ def generator(scene: Scene, timeline: Timeline) -> Panel:
     note += f" Late by at most {words.milliseconds(late)} (p99 of the worst second)." if late is not None else ""
     key = (Key("c-offered", "scheduled"), Key("c-sent", "begun"))
     labels = [
-        ("scheduled", scale.y(_tail(scene, bins, scheduled)), "c-offered"),
-        ("begun", scale.y(_tail(scene, bins, started)) + 1, "c-sent"),
+        ("scheduled", scale.y(tail(scene, bins, scheduled)), "c-offered"),
+        ("begun", scale.y(tail(scene, bins, started)) + 1, "c-sent"),
     ]
 
     def hint(i: int) -> str:
         lateness = words.milliseconds(timeline.late_p99_ms[i])
         return f"scheduled {timeline.sessions_scheduled[i]}, begun {timeline.sessions_started[i]}, late p99 {lateness}"
 
-    drawing = _plot(scene, scale, _rates(scale), bins, hint, labels, body, f"The load itself. {note}")
+    drawing = plot(scene, scale, rates(scale), bins, hint, labels, body, f"The load itself. {note}")
     return Panel("load", "The load itself", "shoppers arriving per second", note, (Strip(drawing),), key)
 
 
@@ -255,52 +222,6 @@ def _scheduled(plan: Plan, bins: Bins) -> tuple[float | None, ...]:
         else None
         for start, end in spans
     )
-
-
-def _plot(
-    scene: Scene,
-    scale: svg.Scale,
-    ticks: Sequence[str],
-    bins: Bins,
-    hint: Callable[[int], str],
-    labels: Sequence[tuple[str, float, str]],
-    body: Sequence[Markup],
-    summary: str,
-) -> Markup:
-    height = scale.height_px
-    hits = Markup("").join(
-        svg.rect(
-            *scene.across.span(bins.start_s(i), bins.end_s(i)), 0, height, "hit", f"{_when(scene, bins, i)}: {hint(i)}"
-        )
-        for i in range(bins.count)
-    )
-    return svg.drawing(
-        height + 2,
-        summary,
-        scene.backdrop(height),
-        svg.axis(scale, ticks),
-        svg.curves(height, *[part for part in body if part.startswith("<path")]),
-        *[part for part in body if not part.startswith("<path")],
-        svg.beside(labels, height),
-        hits,
-    )
-
-
-def _when(scene: Scene, bins: Bins, position: int) -> str:
-    start, end = (words.clock(t, scene.across.whole_s) for t in (bins.start_s(position), bins.end_s(position)))
-    return f"{start} to {end}"
-
-
-def _rates(scale: svg.Scale) -> list[str]:
-    return [f"{value:g}" for value in scale.ticks()]
-
-
-def _tail(scene: Scene, bins: Bins, values: Sequence[float | None]) -> float:
-    """Where a curve's label goes: the mean of the last bins of the last phase, so that noise does not move it about."""
-    end_s = scene.phases[-1].end_s
-    known = [value for i, value in enumerate(values) if value is not None and bins.end_s(i) <= end_s]
-    tail = known[-3:] or [0.0]
-    return sum(tail) / len(tail)
 
 
 def _mean(bins: Bins, rates: Sequence[float], start_s: float, end_s: float) -> float | None:
