@@ -142,8 +142,8 @@ class MetricsReader(Protocol):
 class LoadControl(Protocol):
     """The load process, from outside."""
 
-    def wait_ready(self, within_s: float) -> None:
-        """Until it has all it needs to start. BootError otherwise."""
+    def ready(self) -> str:
+        """Empty when it has all it needs to start, else what it lacks."""
 
     def start(self, t0_mono_s: float) -> None:
         """The first arrival is due at t0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.model.errors import BootError, NotUndone
+from crashcart.model.errors import BootError, ControlPlaneError, NotUndone
 from crashcart.model.plan import Plan
 from crashcart.model.recording import FILES
-from crashcart.ports import LoadControl, Stack, Watchdog
+from crashcart.model.slo import Selector
+from crashcart.ports import LoadControl, MetricsReader, Stack, Watchdog
 from crashcart.recorder import Recorder
 from crashcart.running.clock import RunClock, now_mono_s, wall_text
 from crashcart.running.collect import collect
@@ -25,6 +27,7 @@ from crashcart.running.sli import Slis
 LEAD_S = 0.6
 """From the signal to start until t0."""
 LOAD_READY_S = 30.0
+SCRAPED_S = 20.0
 
 
 def run(prepared: Prepared, parts: Parts, interrupts: Interrupts) -> Ended:
@@ -140,7 +143,10 @@ class _Run:
     def _crew(self, leaving: ExitStack, stack: Stack, watchdog: Watchdog) -> Crew:
         load: LoadControl = self.parts.load_control(self.control_address)
         with self.interrupts.raising():
-            load.wait_ready(LOAD_READY_S)
+            _wait_ready(load, stack)
+        reader = self.parts.metrics(stack.topology)
+        with self.interrupts.raising():
+            _wait_scraped(reader)
         t0 = now_mono_s() + LEAD_S
         self.clock = RunClock(t0)
         injector = self.parts.injector(stack, self.prepared.out / FILES["faultlog"], self._part_restarted)
@@ -160,7 +166,7 @@ class _Run:
             load=load,
             injector=injector,
             watchdog=watchdog,
-            slis=Slis(self.plan, self.parts.metrics(stack.topology)),
+            slis=Slis(self.plan, reader),
             state=self.parts.state,
             view=self.parts.view,
             interrupts=self.interrupts,
@@ -169,6 +175,36 @@ class _Run:
 
     def _part_restarted(self, part: str) -> None:
         self.recorder.event("restarted", self.clock.t(), part=part)
+
+
+def _wait_ready(load: LoadControl, stack: Stack) -> None:
+    deadline = now_mono_s() + LOAD_READY_S
+    while said := load.ready():
+        dead = stack.dead()
+        if "load" in dead:
+            raise BootError("load", "the load died before it began", dead["load"])
+        if now_mono_s() > deadline:
+            raise BootError(
+                "load", f"the load was not ready within {LOAD_READY_S:g} s: {said}", remedy="see logs/load.log"
+            )
+        time.sleep(0.05)
+
+
+def _wait_scraped(reader: MetricsReader) -> None:
+    """Prometheus takes some seconds to look at its targets for the first time; counters must be seen at 0."""
+    deadline = now_mono_s() + SCRAPED_S
+    said = "no target is known yet"
+    while now_mono_s() < deadline:
+        try:
+            up = {labels.get("job", "?"): value for labels, value in reader.latest(Selector("up"))}
+        except ControlPlaneError as error:
+            said = str(error)
+        else:
+            if {"load", "harness"} <= up.keys() and all(up.values()):
+                return
+            said = ", ".join(f"{job} is {'up' if value else 'down'}" for job, value in sorted(up.items())) or said
+        time.sleep(0.1)
+    raise BootError("prometheus", f"it did not scrape everything within {SCRAPED_S:g} s: {said}", remedy="see logs/")
 
 
 class _Heart:

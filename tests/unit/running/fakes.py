@@ -93,8 +93,8 @@ class FakeStack:
 class FakeLoad:
     stopped: bool = False
 
-    def wait_ready(self, within_s: float) -> None:
-        return
+    def ready(self) -> str:
+        return ""
 
     def start(self, t0_mono_s: float) -> None:
         return

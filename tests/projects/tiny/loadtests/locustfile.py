@@ -68,12 +68,14 @@ class Visit:
             until_s=seen.done_s + 3.0,
             retries=ONCE,
         )
-        desk.end_intent(self._ending(placed.value, placed.failure is None or placed.failure.definite))
-
-    def _ending(self, order_id: str | None, definite: bool) -> Ending:
-        if order_id is not None:
-            return Ending("ok", attempts=1, status=201, order_id=order_id, reference=order_id[:8], latency_ms=0.0)
-        return Ending("failed" if definite else "unknown", attempts=1)
+        latency_ms = (placed.done_s - seen.done_s) * 1000
+        if placed.value is not None:
+            order = placed.value
+            ending = Ending("ok", attempts=1, status=201, order_id=order, reference=order[:8], latency_ms=latency_ms)
+        else:
+            definite = placed.failure is not None and placed.failure.definite
+            ending = Ending("failed" if definite else "unknown", attempts=1, latency_ms=latency_ms)
+        desk.end_intent(ending)
 
 
 class Behaviour:

@@ -35,20 +35,27 @@ def serve(get: Callable[[str], Answer | None], post: Callable[[str, str], Answer
             self._answer(post(self.path, self.headers.get("Idempotency-Key") or ""))
 
         def _answer(self, answer: Answer) -> None:
-            self._say(answer[0], json.dumps(answer[1]).encode())
+            kind = "application/json" if answer[0] < 400 else "application/problem+json"
+            self._say(answer[0], json.dumps(answer[1]).encode(), kind)
 
-        def _say(self, status: int, body: bytes) -> None:
+        def _say(self, status: int, body: bytes, kind: str = "text/plain") -> None:
             self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             return
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        # The standard library's 5 places in line are too few: one connect that is not taken at once is tried again a
+        # second later, the proxy waits for it with all who come after, and then they come all at once.
+        request_queue_size = 256
+
     host, port = os.environ["LISTEN_ADDRESS"].rsplit(":", 1)
-    server = ThreadingHTTPServer((host, int(port)), Handler)
-    server.daemon_threads = True
+    server = Server((host, int(port)), Handler)
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=server.shutdown, daemon=True).start()
