@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import uuid4
 
 from tests.contract.shop_core.servers import Answer, PostgresServer, ServiceProcess, wait_until
@@ -32,6 +35,14 @@ def on_hand(postgres: PostgresServer, sku: str) -> int:
 
 def state(postgres: PostgresServer, order_id: str) -> str:
     return postgres.sql(f"SELECT state FROM holds WHERE order_id = '{order_id}'")
+
+
+def insist(call: Callable[[], Answer]) -> Answer:
+    """Ask again while the machine is too busy to answer in time, which is safe."""
+    until = time.monotonic() + 60
+    while (answer := call()).status == 503 and time.monotonic() < until:
+        assert answer.body["safe_to_retry"] is True
+    return answer
 
 
 def an_order() -> str:
@@ -77,7 +88,8 @@ def test_fifty_buyers_of_the_last_five_leave_none_over_and_none_short(
     inventory: ServiceProcess, postgres: PostgresServer
 ) -> None:
     with ThreadPoolExecutor(50) as buyers:
-        answers = list(buyers.map(lambda _: hold(inventory, an_order(), P0001=1), range(50)))
+        orders = [an_order() for _ in range(50)]
+        answers = list(buyers.map(lambda order: insist(lambda: hold(inventory, order, P0001=1)), orders))
 
     assert Counter(answer.status for answer in answers) == {201: 5, 409: 45}
     assert on_hand(postgres, "P0001") == 0
@@ -90,7 +102,7 @@ def test_the_same_hold_at_once_gets_one_answer_even_for_the_last_pieces(
     for _ in range(10):
         order = an_order()
         with ThreadPoolExecutor(8) as senders:
-            answers = list(senders.map(lambda _, order=order: hold(inventory, order, P0001=5), range(8)))
+            answers = list(senders.map(insist, [partial(hold, inventory, order, P0001=5)] * 8))
 
         assert {answer.status for answer in answers} == {201}
         assert on_hand(postgres, "P0001") == 0
@@ -105,17 +117,18 @@ def test_baskets_that_overlap_in_every_order_never_deadlock(
         "INSERT INTO products SELECT 'X' || n, 'x', 1, 'general', n, 500, 0, 500 FROM generate_series(5, 12) n"
     )
 
-    def buy(number: int) -> int:
-        order = an_order()
-        skus = draw.sample([f"X{n}" for n in range(5, 13)], 4)
-        status = hold(inventory, order, **dict.fromkeys(skus, 1)).status
+    def buy(number: int) -> tuple[int, int]:
+        order, other = an_order(), an_order()
+        lines = dict.fromkeys(draw.sample([f"X{n}" for n in range(5, 13)], 4), 1)
         settle = ("confirm", "release", "release", "extend")[number % 4]
-        return status + ask(inventory, settle, order, *([an_order()] if number % 3 else []), ttl_s=60).status
+        held = insist(lambda: hold(inventory, order, **lines))
+        settled = insist(lambda: ask(inventory, settle, order, other, ttl_s=60))
+        return held.status, settled.status
 
     with ThreadPoolExecutor(24) as buyers:
         statuses = Counter(buyers.map(buy, range(300)))
 
-    assert statuses == {401: 300}
+    assert statuses == {(201, 200): 300}
     assert postgres.sql(BOOKS) == ""
     assert postgres.sql(DEADLOCKS) == "0"
 
