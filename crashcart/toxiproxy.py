@@ -233,6 +233,7 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # toxiproxy-python 
 
     def create_proxy(self, name: str, listen: str, upstream: str, *, enabled: bool = True) -> Proxy:
         """Make a proxy; it listens when this returns (where `enabled`)."""
+        _quoted(name)  # one that could not be found again is not made
         wanted = {"name": name, "listen": listen, "upstream": upstream, "enabled": enabled}
         return self._proxy(self.call("POST", "/proxies", wanted))
 
@@ -253,6 +254,7 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # toxiproxy-python 
     def add_toxic(self, proxy: str, spec: ToxicSpec) -> dict[str, Any]:
         """Put a toxic on a proxy and return it as the server took it. UsageError as `validate_toxic`."""
         validate_toxic(spec)
+        _quoted(spec.name)
         told: dict[str, Any] = self.call("POST", f"{_path(proxy)}/toxics", msgspec.structs.asdict(spec))
         return told
 
@@ -303,11 +305,19 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # toxiproxy-python 
 
 
 def _path(proxy: str) -> str:
-    return f"/proxies/{quote(proxy, safe='')}"
+    return f"/proxies/{_quoted(proxy)}"
 
 
 def _toxic_path(proxy: str, toxic: str) -> str:
-    return f"{_path(proxy)}/toxics/{quote(toxic, safe='')}"
+    return f"{_path(proxy)}/toxics/{_quoted(toxic)}"
+
+
+def _quoted(name: str) -> str:
+    if not name or "/" in name:
+        raise UsageError(
+            f"{name!r} can't be a name in Toxiproxy", remedy="any text without a slash: it finds no other again"
+        )
+    return quote(name, safe="")
 
 
 def _json(text: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from crashcart.model.design import Design
-from crashcart.runtimes.boot import Boot, Order
+from crashcart.runtimes.boot import READY_WITHIN_S, Boot, Order
 from crashcart.runtimes.local_stack import LocalStack
 from crashcart.runtimes.timeline import drawing
 from crashcart.tools import Toolbox, cache_dir, find_tools, server_account
@@ -24,9 +24,17 @@ class LocalRuntime:
 
     name: ClassVar[str] = "local"
 
-    def __init__(self, toolbox: Toolbox | None = None) -> None:
-        """`toolbox`: None to look for the tools when something is started."""
+    def __init__(
+        self,
+        toolbox: Toolbox | None = None,
+        *,
+        cache: Path | None = None,
+        ready_within_s: float = READY_WITHIN_S,
+    ) -> None:
+        """`toolbox`: None to look for the tools when something is started. `cache`: None for the user's own."""
         self._toolbox = toolbox
+        self._cache = cache
+        self._ready_within_s = ready_within_s
 
     def can(self, fault_kind: str) -> bool:
         """Whatever needs no network, host or container of its own."""
@@ -57,7 +65,8 @@ class LocalRuntime:
             extra_scrapes=extra_scrapes,
             toolbox=self._toolbox or find_tools(),
             account=server_account(),
-            cache=cache_dir(),
+            cache=self._cache or cache_dir(),
+            ready_within_s=self._ready_within_s,
         )
         stack = Boot(order, progress).run()
         if os.environ.get(TIMELINE_VARIABLE):

@@ -81,7 +81,7 @@ def down(topology: Topology) -> None:
 
 
 def find(name: str) -> Topology | None:
-    """The standing stack of that design; None where there is none (an entry whose processes are all gone is removed)."""
+    """The standing stack of that design; None where there is none. What is left of one that died is removed."""
     entry = _entry(name)
     topology = _read(entry)
     if topology is None:
@@ -130,7 +130,9 @@ def logs(topology: Topology, instance: str, *, follow: bool = False, lines: int 
 def _row(topology: Topology, instance: Instance) -> Row:
     pids = instance_pids(topology.run_id, instance.name, Path(instance.data_dir))
     said = ask(instance.kind, instance.address) if pids else "it does not run"
-    return Row(instance.name, instance.kind, instance.address, min(pids, default=None), said)
+    first = instance.process.pid if instance.process is not None else 0
+    pid = first if first in pids else min(pids, default=None)  # started again by somebody who wrote nothing down
+    return Row(instance.name, instance.kind, instance.address, pid, said)
 
 
 def _instance(topology: Topology, name: str) -> Instance:
