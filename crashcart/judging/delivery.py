@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from crashcart.judging.counters import Counters
 from crashcart.judging.numbers import percent, poisson_bounds
@@ -12,6 +12,7 @@ from crashcart.judging.tape import Tape
 from crashcart.model.errors import UsageError
 from crashcart.model.plan import Phase, Plan
 from crashcart.model.profiles import PROFILES, expected_count
+from crashcart.model.slo import Selector
 from crashcart.model.verdict import ValidityCheck
 
 STARTED_SHARE = 0.99
@@ -19,6 +20,7 @@ LATE_MS = 50
 """A healthy generator on a busy machine is 5 to 10 ms late at p99. Lateness counts into every latency, and the tightest
 latency objective of a shop is about 100 ms: a generator that eats half of that measures itself."""
 LATE_SHARE = 0.01
+LOAD_JOB = "load"
 LATENESS = "shopper_lateness_seconds_bucket"
 
 
@@ -134,6 +136,34 @@ def counters_agree(tape: Tape, shoppers: Shoppers, counters: Counters) -> Validi
     return ValidityCheck(
         "shoppers-counted", title, not wrong, "; ".join(wrong[:3]) + more or f"{compared} counters compared"
     )
+
+
+def counters_whole(tape: Tape, counters: Counters, selectors: Sequence[Selector]) -> ValidityCheck:
+    """No series of the shoppers' own is missing or cut: all of them end together, and cohorts add up to everybody."""
+    title = "the shoppers' counters are whole"
+    mine = [one for name in sorted({selector.metric for selector in selectors}) for one in counters.metric(name)]
+    mine = [one for one in mine if one.labels.get("job") == LOAD_JOB]
+    ends = {(one.labels.get("instance", ""), one.times[0], one.times[-1]) for one in mine}
+    instances = {instance for instance, _, _ in ends}
+    wrong = [] if len(ends) == len(instances) else ["some series begin later or end earlier than others"]
+    by_rest: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, float]] = {}
+    for one in mine:
+        rest = tuple(sorted((label, value) for label, value in one.labels.items() if label != "cohort"))
+        by_rest.setdefault((one.metric, rest), {})[one.labels.get("cohort", "")] = one.values[-1]
+    for (metric, rest), by_cohort in by_rest.items():
+        if not _adds_up(by_cohort, tape.plan.load.cohorts):
+            inner = ",".join(f'{label}="{value}"' for label, value in rest)
+            wrong.append(f"{metric}{{{inner}}}: its cohorts do not add up")
+    if selectors and not mine:
+        wrong.append("no data: nothing was scraped of the load")
+    return ValidityCheck("counters-whole", title, not wrong, "; ".join(wrong[:3]) or f"{len(mine)} series")
+
+
+def _adds_up(by_cohort: Mapping[str, float], dimensions: Mapping[str, Mapping[str, float]]) -> bool:
+    sums = [
+        sum(by_cohort.get(f"{dimension}:{value}", 0.0) for value in values) for dimension, values in dimensions.items()
+    ]
+    return "all" in by_cohort and all(total == by_cohort["all"] for total in sums)
 
 
 def _scraped(counters: Counters, phase: str) -> dict[str, dict[str, int]]:

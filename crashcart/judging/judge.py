@@ -124,6 +124,7 @@ def _validity(
         delivery.lateness(tape, counters),
         delivery.load_unbroken(tape, shoppers),
         delivery.counters_agree(tape, shoppers, counters),
+        delivery.counters_whole(tape, counters, _selectors(tape.plan)),
         validity.scrapes(tape, _selectors(tape.plan)),
         validity.clock(tape),
         validity.recording(tape),

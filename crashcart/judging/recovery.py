@@ -169,6 +169,8 @@ def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond,
     if any(one.fell for one in (*good_series, *total_series)):
         return Tally(0, 0, trouble="a counter was reset during the run")
     good_n, total_n = _grown(good_series, since_s), _grown(total_series, since_s)
+    if good_n > total_n:
+        return Tally(0, 0, trouble="more good events than events: the counters contradict each other")
     excluded = 0
     if slo.excluded is not None:
         confirmed = by_second.confirmed.get(cohort, {})

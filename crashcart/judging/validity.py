@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from crashcart.judging.delivery import LOAD_JOB
 from crashcart.judging.evidence import Window
 from crashcart.judging.numbers import counted
 from crashcart.judging.tape import Tape
@@ -15,7 +16,6 @@ from crashcart.model.verdict import EvidenceResult, ObjectiveResult, Outcome, Va
 
 MOVED_S = 1.0
 """A fault that came or went so much beside its time was not the planned one."""
-LOAD_JOB = "load"
 PARTS = ("toxiproxy", "prometheus", "load", "watchdog", "harness")
 
 _ENDINGS = {

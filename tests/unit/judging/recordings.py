@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import msgspec
@@ -29,6 +29,7 @@ from crashcart.model.slo import Slo, parse_selector
 from crashcart.model.truth import Invariant, Quiesce, Source, Truth
 from crashcart.recorder import Recorder
 
+Row = TypeVar("Row")
 PER_S = 20
 SHARE = 0.25
 PHASES = (
@@ -169,6 +170,8 @@ class MadeUp:
     events: list[tuple[str, float, dict[str, Any]]] = field(default_factory=list)
     series: list[SeriesSample] = field(default_factory=list)
     miscounted: int = 0
+    drop: Callable[[str, int], bool] = lambda table, row: False
+    """(table, row) → whether that row is lost before it is recorded."""
     ended: Any = "completed"
     summary: dict[str, Any] = field(default_factory=lambda: {"broken": "", "not_started": 0, "crashed": 0})
     faultlog: list[LogRecord] = field(default_factory=list)
@@ -190,13 +193,13 @@ class MadeUp:
         for name, t, data in self.events:
             recorder.event(name, t, **data)
         (directory / "faultlog.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in self.faultlog))
-        _write_lines(directory / "intents.jsonl", self._diary())
+        _write_lines(directory / "intents.jsonl", self._kept("intents", self._diary()))
         _write_lines(
             directory / "pace.jsonl",
             [{"t": t, "scheduled": planned, "started": began, "ops": {}} for t, (planned, began) in self.pace.items()],
         )
         (directory / "load-summary.json").write_text(json.dumps(self.summary))
-        recorder.series([*self._counters(), *self.series])
+        recorder.series(self._kept("series", [*self._counters(), *self.series]))
         for quarter in range(5 * 4, 60 * 4):
             for side in ("through", "beside"):
                 ok, ms = self.sees(quarter / 4, side)
@@ -217,6 +220,9 @@ class MadeUp:
         else:
             recorder.close()
         return directory
+
+    def _kept(self, table: str, rows: list[Row]) -> list[Row]:
+        return [row for number, row in enumerate(rows) if not self.drop(table, number)]
 
     def _diary(self) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
@@ -288,15 +294,15 @@ class Counts:
     """Counters, by the second in which they grew."""
 
     def __init__(self) -> None:
-        self._grown: dict[tuple[str, str], Counter[int]] = {}
+        self._grown: dict[tuple[str, tuple[tuple[str, str], ...]], Counter[int]] = {}
 
     def add(self, metric: str, second: int, labels: dict[str, str], n: int = 1) -> None:
-        text = json.dumps({**labels, "job": "load"}, sort_keys=True)
-        self._grown.setdefault((metric, text), Counter())[second] += n
+        self._grown.setdefault((metric, tuple(sorted(labels.items()))), Counter())[second] += n
 
     def samples(self) -> list[SeriesSample]:
         found = []
-        for (metric, labels), by_second in self._grown.items():
+        for (metric, pairs), by_second in self._grown.items():
+            labels = json.dumps({**dict(pairs), "job": "load"}, sort_keys=True)
             value = 0
             found.append(SeriesSample(metric, labels, -1.0, 0.0))
             for second in range(64):
@@ -341,8 +347,9 @@ def _write_orders(directory: Path, intents: list[Told]) -> None:
     (directory / "truth").mkdir()
     with duckdb.connect() as database:
         database.execute("CREATE TABLE orders (key VARCHAR, state VARCHAR)")
-        if rows:
-            database.executemany("INSERT INTO orders VALUES (?, ?)", rows)
+        database.execute(
+            "INSERT INTO orders SELECT unnest(?), unnest(?)", [[row[0] for row in rows], [row[1] for row in rows]]
+        )
         database.execute(f"COPY orders TO '{directory / 'truth' / 'orders.parquet'}' (FORMAT parquet)")
 
 
