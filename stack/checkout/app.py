@@ -1,7 +1,7 @@
 """The operations of checkout.
 
 Settings: HOLD_TIMEOUT_S (1), HOLD_TTL_S (300), PAYMENT_TIMEOUT_S (3.5), CHARGE_LEAST_S (1.5), RESUME_S (4),
-LINGER_S (0.15), DB_POOL (10), MAX_IN_FLIGHT (120).
+LINGER_S (0.15), DB_POOL (20), MAX_IN_FLIGHT (120).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Checkout:
 
     async def start(self) -> None:
         """Connect to the database and put the parts together."""
-        self._database = await connect("orders-db", min_size=2, max_size=env_int("DB_POOL", 10))
+        self._database = await connect("orders-db", min_size=4, max_size=env_int("DB_POOL", 20))
         self._store = Store(self._database, self._instance)
         await self._store.reclaim()
         deliveries = Deliveries(self._store, self._inventory, self._mail, self._wake_finisher.set)

@@ -1,7 +1,7 @@
 """The operations of payments.
 
 Settings: PROCESSORS (psp-a,psp-b), ROUTES (visa=psp-a,*=psp-b), FAILOVER (safe | none | blind),
-PROCESSOR_TIMEOUT_S (1), ASK_TIMEOUT_S (0.5), SETTLE_S (1.5), DB_POOL (8), MAX_IN_FLIGHT (100).
+PROCESSOR_TIMEOUT_S (1), ASK_TIMEOUT_S (0.5), SETTLE_S (1.5), DB_POOL (16), MAX_IN_FLIGHT (100).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Payments:
 
     async def start(self) -> None:
         """Connect to the database and put the parts together."""
-        self._database = await connect("payments-db", min_size=2, max_size=env_int("DB_POOL", 8))
+        self._database = await connect("payments-db", min_size=4, max_size=env_int("DB_POOL", 16))
         self._store = Store(self._database, self._instance)
         await self._store.reclaim()
         steps = Steps(self._store, self.processors)

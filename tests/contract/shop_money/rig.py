@@ -294,7 +294,13 @@ class Rig:
         self._toxic(link, "reset_peer", {"timeout": 20}, "downstream")
 
     def _toxic(self, link: str, kind: str, attributes: dict[str, int], stream: str) -> None:
-        body = {"type": kind, "name": "fault", "stream": stream, "toxicity": 1.0, "attributes": attributes}
+        body = {
+            "type": kind,
+            "name": f"{kind}-{time.monotonic_ns()}",
+            "stream": stream,
+            "toxicity": 1.0,
+            "attributes": attributes,
+        }
         self.toxi("POST", f"/proxies/{link}/toxics", body)
 
     def mend(self, link: str) -> None:
