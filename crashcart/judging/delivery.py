@@ -29,8 +29,9 @@ def load_delivered(tape: Tape) -> ValidityCheck:
     title = "the planned load was offered"
     rows = {t: (scheduled, started) for t, scheduled, started in tape.rows(_PACE)}
     troubles = [trouble for phase in tape.reached for trouble in _phase_troubles(tape.plan, phase, rows)]
-    scheduled = sum(row[0] for row in rows.values())
-    started = sum(row[1] for row in rows.values())
+    last_s = tape.reached[-1].end_s if tape.reached else 0.0
+    scheduled = sum(row[0] for second, row in rows.items() if second < last_s)
+    started = sum(row[1] for second, row in rows.items() if second < last_s)
     expected = sum(_sessions(tape.plan, phase.start_s, phase.end_s) for phase in tape.reached)
     told = f"{started} of {scheduled} scheduled sessions began; the plan expected about {expected:.0f}"
     remedy = "use a machine with more cores free, or a lower load.peak_per_s"

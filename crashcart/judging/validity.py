@@ -19,7 +19,7 @@ MOVED_S = 1.0
 PARTS = ("toxiproxy", "prometheus", "load", "watchdog", "harness")
 
 _ENDINGS = {
-    "gate-closed": "the gate stayed closed: the baseline missed an objective, so no fault was injected",
+    "gate-closed": "the gate stayed closed, so no fault was injected",
     "guardrail": "a guardrail aborted it",
     "interrupted": "it was interrupted",
     "broken": "it broke down",
@@ -36,6 +36,8 @@ def completed(tape: Tape) -> ValidityCheck:
 
 def _why_ended(tape: Tape) -> str:
     why = _ENDINGS[tape.ended]
+    if tape.ended == "gate-closed":
+        return f"{why}: {_at_the_gate(tape)}"
     for name in ("guardrail", "fault-failed", "boot-failed", "error"):
         event = tape.first(name)
         if event is not None:
@@ -60,17 +62,25 @@ def gate(tape: Tape, objectives: Sequence[ObjectiveResult]) -> ValidityCheck:
     missed = [one for one in objectives if one.phase == "baseline" and one.outcome is Outcome.FAIL]
     if missed:
         told = "; ".join(f"{one.slo} of {one.cohort}: {one.reason}" for one in missed[:3])
-        return ValidityCheck("gate", title, False, told, "mend the baseline first")
-    closed = [event for event in tape.named("gate") if not event.data.get("passed")]
-    if closed:
-        rows = [row for row in closed[0].data.get("results", []) if not row.get("met")]
-        told = "; ".join(f"{row.get('objective')}: {row.get('reason')}" for row in rows[:3])
-        why = told or str(closed[0].data.get("reason", "it missed an objective"))
-        return ValidityCheck("gate", title, False, f"closed during the run: {why}", "mend the baseline first")
-    if tape.first("gate") is None:
+        return ValidityCheck(
+            "gate", title, False, f"the baseline missed its objectives: {told}", "mend the baseline first"
+        )
+    seen = tape.first("gate")
+    if seen is None:
         return ValidityCheck("gate", title, False, "no data: the gate was never reached")
+    if not seen.data.get("passed"):
+        told = f"the gate was closed during the run: {_at_the_gate(tape)}"
+        return ValidityCheck("gate", title, False, told, "mend the baseline first")
     told = f"{sum(one.phase == 'baseline' for one in objectives)} objectives of the baseline looked at"
     return ValidityCheck("gate", title, True, told)
+
+
+def _at_the_gate(tape: Tape) -> str:
+    """What the gate saw missed."""
+    seen = tape.first("gate")
+    rows = [row for row in seen.data.get("results", []) if not row.get("met")] if seen else []
+    told = "; ".join(f"{row.get('objective')}: {row.get('reason')}" for row in rows[:3])
+    return told or str(seen.data.get("reason", "an objective was missed") if seen else "nobody noted why")
 
 
 def faults_on_time(tape: Tape, windows: Mapping[str, Window]) -> ValidityCheck:

@@ -91,13 +91,24 @@ def reasons(findings: Findings) -> tuple[str, ...]:
     failed += _by_slo(findings.objectives, Outcome.FAIL)
     if recovery is not None and recovery.outcome is Outcome.FAIL:
         failed.append(f"recovery: {recovery.reason}")
-    invalid = [f"not so: {check.title}: {check.detail}" for check in findings.validity if not check.ok]
+    invalid = [f"the run does not count: {check.detail}" for check in findings.validity if not check.ok]
     open_ = list(_by_slo(findings.objectives, Outcome.INCONCLUSIVE)) if findings.valid else []
     if findings.valid and recovery is not None and recovery.outcome is Outcome.INCONCLUSIVE:
         open_.append(f"recovery: {recovery.reason}")
-    open_ += [f"{one.title}: {one.reason}" for one in findings.invariants if one.outcome is Outcome.INCONCLUSIVE]
+    open_ += _doubted(findings.invariants)
     nothing = [] if findings.outcomes else ["nothing was expected of this run"]
     return (*failed, *invalid, *open_, *nothing)
+
+
+def _doubted(invariants: Sequence[InvariantResult]) -> Iterator[str]:
+    """One line for each reason: where the books were not read, no invariant could be asked."""
+    by_reason: dict[str, list[InvariantResult]] = {}
+    for one in invariants:
+        if one.outcome is Outcome.INCONCLUSIVE:
+            by_reason.setdefault(one.reason, []).append(one)
+    for reason, doubted in by_reason.items():
+        more = f" (and {len(doubted) - 1} more)" if len(doubted) > 1 else ""
+        yield f"{doubted[0].title}{more}: {reason}"
 
 
 def _by_slo(objectives: Sequence[ObjectiveResult], outcome: Outcome) -> Iterator[str]:

@@ -126,7 +126,7 @@ CASES: list[tuple[Spoil, str, str]] = [
         "nothing was scraped of load/load",
     ),
     (_event("prometheus-error", 64.0, error="503"), "scrapes", "503"),
-    (_gate_closed, "gate", "closed during the run: baseline/purchase-success/all: 0.5 of 400 events"),
+    (_gate_closed, "gate", "the gate was closed during the run: baseline/purchase-success/all: 0.5 of 400 events"),
     (_interrupted, "completed", "it was interrupted"),
 ]
 
