@@ -14,8 +14,20 @@ import pytest
 from crashcart.model.recording import ProbeSample
 from crashcart.model.topology import ProxyAddress, Topology
 from crashcart.probes import ProbeRunner, verdict
+from crashcart.runtimes.addresses import Reservations
 from crashcart.tools import Toolbox, server_account
-from tests.contract.safety.small_stack import SmallStack, free_address, wait_until
+from tests.contract.safety.small_stack import SmallStack, wait_until
+
+
+@pytest.fixture
+def ports() -> Iterator[Reservations]:
+    held = Reservations()
+    yield held
+    held.release()
+
+
+def _free_address(ports: Reservations) -> str:
+    return f"127.0.0.1:{ports.take()}"
 
 
 def _topology(*proxies: ProxyAddress) -> Topology:
@@ -85,10 +97,10 @@ def _listener(answer: bytes | None) -> Iterator[str]:
 
 
 def test_servers_of_every_protocol_are_asked_in_their_own_words(
-    small_stack: SmallStack, toolbox: Toolbox, tmp_path: Path
+    small_stack: SmallStack, toolbox: Toolbox, tmp_path: Path, ports: Reservations
 ) -> None:
     account = server_account()
-    postgres, valkey = free_address(), free_address()
+    postgres, valkey = _free_address(ports), _free_address(ports)
     data = tmp_path / "data"
     data.mkdir()
     if account.uid is not None:
@@ -138,11 +150,11 @@ def test_samples_stand_on_a_grid_of_four_a_second_and_twins_at_the_same_moment(s
         assert times["through"] == sorted(set(times["through"]))
 
 
-def test_what_is_wrong_is_told_and_a_hanging_one_delays_no_other() -> None:
+def test_what_is_wrong_is_told_and_a_hanging_one_delays_no_other(ports: Reservations) -> None:
     with _listener(None) as hangs, _listener(b"HTTP/1.1 503 Busy\r\n\r\n") as refuses, _listener(b"") as closes:
         topology = _topology(
             _proxy("hangs", hangs, refuses),
-            _proxy("closes", closes, free_address()),
+            _proxy("closes", closes, _free_address(ports)),
             _proxy("odd", refuses, refuses, "valkey"),
         )
         samples = _collect(

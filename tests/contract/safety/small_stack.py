@@ -19,6 +19,7 @@ from crashcart.model.errors import ControlPlaneError
 from crashcart.model.fault import Step
 from crashcart.model.plan import PlannedFault
 from crashcart.model.topology import Instance, ProxyAddress, Topology
+from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.spec import SpawnSpec, base_environment, read_spec, reference, spawn, write_spec
 from crashcart.toxiproxy import ProxySpec, Toxiproxy
@@ -40,12 +41,6 @@ listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 """
-
-
-def free_address() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 def answers(address: str) -> bool:
@@ -89,23 +84,24 @@ class SmallStack:
 
     def __init__(self, run_id: str, base: Path, toxiproxy: Path, say: Callable[[str], None] = print) -> None:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._ports = Reservations()
         self.state_dir = base / f"crashcart-{run_id}"
         self.state_dir.mkdir()
         instances = []
         say("folder made")
         for name in ("shop[0]", "shop[1]"):
-            address = free_address()
+            address = self._address()
             argv = (sys.executable, "-S", "-c", PAGE, address.rpartition(":")[2])
             instances.append(self._start(run_id, name, "shop", "process", address, argv))
             say(f"started {name}")
-        api = free_address()
+        api = self._address()
         host, _, port = api.rpartition(":")
         argv = (str(toxiproxy), "-host", host, "-port", port)
         instances.append(self._start(run_id, "toxiproxy", "toxiproxy", "toxiproxy", api, argv))
         say("started toxiproxy")
         upstreams = {instance.name: instance.address for instance in instances}
         addresses = tuple(
-            ProxyAddress(proxy.name, proxy.link, free_address(), upstreams[proxy.dependency], "http")
+            ProxyAddress(proxy.name, proxy.link, self._address(), upstreams[proxy.dependency], "http")
             for proxy in proxies(DESIGN)
             if proxy.link == "door.shop"
         )
@@ -150,6 +146,10 @@ class SmallStack:
         for child in self._children.values():
             child.wait()
         shutil.rmtree(self.state_dir, ignore_errors=True)
+        self._ports.release()
+
+    def _address(self) -> str:
+        return f"127.0.0.1:{self._ports.take()}"
 
     def _start(self, run_id: str, name: str, service: str, kind: str, address: str, argv: tuple[str, ...]) -> Instance:
         log, spec_file = self.state_dir / f"{name}.log", self.state_dir / f"{name}.spec"
