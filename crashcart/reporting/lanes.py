@@ -11,7 +11,7 @@ from crashcart.model.verdict import ObjectiveResult, Outcome, Verdict
 from crashcart.reporting import svg, words
 from crashcart.reporting.panel import Key, Panel, Strip
 from crashcart.reporting.scene import Scene
-from crashcart.reporting.timeline import Lane, Probes, Timeline
+from crashcart.reporting.timeline import EXCUSED, Lane, Probes, Timeline
 
 _LANE_PX = 28.0
 _PROBE_PX = 84.0
@@ -25,9 +25,10 @@ def cohort_panel(scene: Scene, timeline: Timeline, plan: Plan, verdict: Verdict)
     if not lanes:
         return None
     if not any(sum(lane.bad) for lane in lanes):
-        return Panel(
-            "cohorts", "Purchases by cohort", "", f"Every purchase of all {len(lanes)} cohorts was completed.", ()
-        )
+        excused = any(sum(timeline.by_outcome[end]) for end in EXCUSED)
+        note = f"In all {len(lanes)} cohorts every purchase was completed"
+        note += ", but for those declined or sold out." if excused else "."
+        return Panel("cohorts", "Purchases by cohort", "", note, ())
     objectives = _purchase_objectives(plan, verdict)
     highest = max(bad / valid for lane in lanes for bad, valid in zip(lane.bad, lane.valid, strict=True) if valid)
     full = next(height for height in _FULL_HEIGHTS if height >= highest)
@@ -112,7 +113,7 @@ def evidence_panel(scene: Scene, timeline: Timeline) -> Panel | None:
         return None
     sides = {(probes.proxy, probes.side): probes for probes in timeline.probes}
     known = [value for probes in timeline.probes for value in probes.median_ms]
-    scale = svg.log(known, _PROBE_PX, least=0.1, most=10_000.0)
+    scale = svg.log(known, _PROBE_PX, least=0.05, most=10_000.0)
     strips = tuple(
         Strip(_probe(scene, timeline, scale, sides.get((proxy, "through")), sides.get((proxy, "beside"))), proxy)
         for proxy in proxies

@@ -70,7 +70,12 @@ def key_figures(verdict: Verdict) -> tuple[Figure, ...]:
         Figure(
             "Completed", words.count(ok), done + (f"; {words.count(refused)} declined or sold out" if refused else "")
         ),
-        Figure("Failed", words.count(failed), f"{words.count(early)} of them before ordering", bad if failed else ""),
+        Figure(
+            "Failed",
+            words.count(failed),
+            f"{words.count(early)} of them before ordering" if failed else "",
+            bad if failed else "",
+        ),
         Figure("Unknown", words.count(unknown), "to the shopper", "unsure" if unknown and bad else ""),
         _money(verdict),
     ]
@@ -79,7 +84,7 @@ def key_figures(verdict: Verdict) -> tuple[Figure, ...]:
 
 def _money(verdict: Verdict) -> Figure:
     lost = verdict.cost.purchases_lost
-    note = f"{words.plural(lost, 'purchase')} that did not come through"
+    note = f"{words.plural(lost, 'purchase')} that did not come through" if lost else "no purchase was lost"
     return Figure(
         "Money lost",
         words.money(verdict.cost.money_lost_cents),
