@@ -128,6 +128,11 @@ def test_names_of_columns_from_the_shop_are_escaped_too(failed: Made, key: str) 
     assert not page.misnested
 
 
+def test_a_purchase_that_was_sold_out_is_not_called_completed(unsure: Made) -> None:
+    page = read(unsure.folder, unsure.verdict)
+    assert "In all 10 cohorts every purchase was completed, but for those declined or sold out." in page.text
+
+
 def test_the_same_recording_and_verdict_give_the_same_page(failed: Made) -> None:
     assert render_page(failed.folder, failed.verdict) == render_page(failed.folder, failed.verdict)
 
