@@ -11,7 +11,7 @@ from itertools import pairwise
 import msgspec
 
 from crashcart.judging.tape import Tape
-from crashcart.model.slo import Selector, Slo
+from crashcart.model.slo import COHORT_LABEL, PHASE_LABEL, Selector
 
 _SERIES = """
 SELECT metric, labels, list(t ORDER BY t) AS times, list(value ORDER BY t) AS readings
@@ -74,9 +74,9 @@ class Counters:
         """All series of a metric."""
         return tuple(self._by_metric.get(name, ()))
 
-    def in_phase(self, slo: Slo, selector: Selector, phase: str, cohort: str, start_s: float) -> Counted:
+    def in_phase(self, selector: Selector, phase: str, cohort: str, start_s: float) -> Counted:
         """How much was counted for a phase and cohort. There must have been a 0 before the phase began."""
-        found = self.of(slo, selector, cohort, phase)
+        found = self.of(selector, cohort, phase)
         if not found:
             return Counted(0, f"no data: {selector.metric} has no series for {cohort} in {phase}")
         if any(one.fell for one in found):
@@ -85,13 +85,13 @@ class Counters:
             return Counted(0, f"no data before: {selector.metric} was not scraped at 0 before {phase} began")
         return Counted(round(sum(one.values[-1] - one.values[0] for one in found)))
 
-    def of(self, slo: Slo, selector: Selector, cohort: str, phase: str | None = None) -> tuple[Series, ...]:
+    def of(self, selector: Selector, cohort: str, phase: str | None = None) -> tuple[Series, ...]:
         """A selector's series of one cohort, of one phase or of all."""
         return tuple(
             one
             for one in self._by_metric.get(selector.metric, ())
-            if one.labels.get(slo.cohort_label) == cohort
-            and (phase is None or one.labels.get(slo.phase_label) == phase)
+            if one.labels.get(COHORT_LABEL) == cohort
+            and (phase is None or one.labels.get(PHASE_LABEL) == phase)
             and selector.accepts(one.labels)
         )
 

@@ -37,14 +37,14 @@ def tally(plan: Plan, objective: PlannedObjective, counters: Counters, shoppers:
     """Count one objective's events, from the scraped counters; what is left out, from intents and books."""
     slo = plan.slo(objective.slo)
     start_s = plan.phase(objective.phase).start_s
-    good = counters.in_phase(slo, slo.good, objective.phase, objective.cohort, start_s)
-    total = counters.in_phase(slo, slo.total, objective.phase, objective.cohort, start_s)
+    good = counters.in_phase(slo.good, objective.phase, objective.cohort, start_s)
+    total = counters.in_phase(slo.total, objective.phase, objective.cohort, start_s)
     trouble = good.trouble or total.trouble
     if not trouble and good.n > total.n:
         trouble = f"{good.n} good events of {total.n}: the counters contradict each other"
     excluded = unconfirmed = 0
     if slo.excluded is not None and not trouble:
-        refused = counters.in_phase(slo, slo.excluded, objective.phase, objective.cohort, start_s)
+        refused = counters.in_phase(slo.excluded, objective.phase, objective.cohort, start_s)
         trouble = refused.trouble
         confirmed = shoppers.by_cohort(_refused_in(slo.excluded, objective.phase))[objective.cohort]
         excluded = min(refused.n, confirmed, total.n - good.n)

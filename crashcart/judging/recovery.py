@@ -163,7 +163,7 @@ def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond,
         # Purchases by the second they were planned for, from the diary: exact, and slow ones are not counted later.
         offered, good = by_second.offered.get(cohort, {}), by_second.good.get(cohort, {})
         return Tally(_from(good, since_s, end_s), _from(offered, since_s, end_s))
-    good_series, total_series = counters.of(slo, slo.good, cohort), counters.of(slo, slo.total, cohort)
+    good_series, total_series = counters.of(slo.good, cohort), counters.of(slo.total, cohort)
     if not good_series or not total_series:
         return Tally(0, 0, trouble=f"no data: no series of {cohort}")
     if any(one.fell for one in (*good_series, *total_series)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,12 @@ import msgspec
 Op = Literal["=", "!=", "=~", "!~"]
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+
+
+PHASE_LABEL = "phase"
+"""Set on every series by the load: the phase of the event's intended time."""
+COHORT_LABEL = "cohort"
+"""Set on every series by the load: `all`, or `dimension:value`."""
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -39,7 +46,7 @@ class Selector(msgspec.Struct, frozen=True):
         inner = ",".join(f'{m.label}{m.op}"{m.value}"' for m in self.matchers)
         return f"{self.metric}{{{inner}}}" if inner else self.metric
 
-    def accepts(self, labels: dict[str, str]) -> bool:
+    def accepts(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels (without `__name__`) is selected."""
         return all(matcher.accepts(labels.get(matcher.label, "")) for matcher in self.matchers)
 
@@ -79,7 +86,4 @@ class Slo(msgspec.Struct, frozen=True):
     """Events of `total` whose outcome is known by now, where the total counts some ahead: what the gate divides by."""
     only_failures: bool = False
     """The total counts failures only (honest errors): none at all, measured, meets the objective."""
-    phase_label: str = "phase"
-    cohort_label: str = "cohort"
-    """Set on every series by the load: the phase of the event's intended time, and `all` or `dimension:value`."""
     file: str = ""

@@ -116,7 +116,7 @@ class Timeline:
 
     def _gate_opens(self) -> bool:
         try:
-            self.crew.slis.refresh()
+            self.crew.slis.refresh(cohorts=True)
             results = judge_gate(self.crew.plan, self.crew.slis)
         except ControlPlaneError as error:
             self._event("prometheus-error", error=str(error))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crashcart.model.plan import Plan, PlannedGuardrail
-from crashcart.model.slo import Matcher, Selector, Slo
+from crashcart.model.slo import COHORT_LABEL, PHASE_LABEL, Matcher, Selector, Slo
 from crashcart.ports import MetricsReader
 
 UNREADABLE_S = 3.0
@@ -48,31 +48,34 @@ class Slis:
     def __init__(self, plan: Plan, reader: MetricsReader) -> None:
         self._plan = plan
         self.reader = reader
-        self._samples: Sequence[tuple[Mapping[str, str], float]] = ()
+        self._samples: dict[tuple[str, str, str], list[tuple[Mapping[str, str], float]]] = {}
+        """(metric, cohort, phase) → its series."""
         selectors = {s for slo in plan.slos for s in (slo.good, slo.total, slo.settled, slo.excluded) if s}
-        names = "|".join(sorted({selector.metric for selector in selectors}))
-        self._everything = Selector("", (Matcher("__name__", "=~", names),))
+        self._names = Matcher("__name__", "=~", "|".join(sorted({selector.metric for selector in selectors})))
 
-    def refresh(self) -> None:
-        """Read them all. ControlPlaneError when Prometheus can't be read."""
-        self._samples = self.reader.latest(self._everything)
+    def refresh(self, *, cohorts: bool = False) -> None:
+        """Read the counters of all shoppers, or of every cohort. ControlPlaneError when Prometheus can't be read."""
+        only_all = () if cohorts else (Matcher(COHORT_LABEL, "=", "all"),)
+        self._samples = {}
+        for labels, value in self.reader.latest(Selector("", (self._names, *only_all))):
+            key = (labels["__name__"], labels.get(COHORT_LABEL, ""), labels.get(PHASE_LABEL, ""))
+            self._samples.setdefault(key, []).append((labels, value))
 
     def count(self, slo: Slo, *, phase: str | None, cohort: str = "all") -> Counted:
         """As of the last refresh; `phase=None` is all of them."""
-        good, total = self._sum(slo.good, slo, phase, cohort), self._sum(slo.total, slo, phase, cohort)
-        settled = self._sum(slo.settled, slo, phase, cohort) if slo.settled else total
+        phases = [phase] if phase is not None else [planned.name for planned in self._plan.phases]
+        good, total = self._sum(slo.good, phases, cohort), self._sum(slo.total, phases, cohort)
+        settled = self._sum(slo.settled, phases, cohort) if slo.settled else total
         # Declines and sold-out goods are confirmed by the books only afterwards; until then they speak neither way.
-        excluded = self._sum(slo.excluded, slo, phase, cohort) if slo.excluded else 0.0
+        excluded = self._sum(slo.excluded, phases, cohort) if slo.excluded else 0.0
         return Counted(good, settled - excluded, total - excluded)
 
-    def _sum(self, selector: Selector, slo: Slo, phase: str | None, cohort: str) -> float:
+    def _sum(self, selector: Selector, phases: Sequence[str], cohort: str) -> float:
         return sum(
             value
-            for labels, value in self._samples
-            if labels.get("__name__") == selector.metric
-            and labels.get(slo.cohort_label) == cohort
-            and (phase is None or labels.get(slo.phase_label) == phase)
-            and selector.accepts({key: text for key, text in labels.items() if key != "__name__"})
+            for phase in phases
+            for labels, value in self._samples.get((selector.metric, cohort, phase), ())
+            if selector.accepts(labels)
         )
 
 

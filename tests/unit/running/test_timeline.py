@@ -159,7 +159,7 @@ def test_too_many_events_under_way_close_the_gate() -> None:
         for labels, value in _healthy(made)
     ]
     slis = Slis(made, FakeReader(hanging))
-    slis.refresh()
+    slis.refresh(cohorts=True)
     missed = [result for result in judge_gate(made, slis) if not result.met]
     assert {result.objective.split("/")[1] for result in missed} == {"purchase-success"}
     assert "still under way" in missed[0].reason
