@@ -64,7 +64,7 @@ def remove_state_dir(state_dir: str | Path, run_id: str) -> str:
 
 def find_state_dir(run_id: str, temporary: str) -> str:
     """The run's folder where nobody has said so: its boot was cut short. "" where there is none."""
-    for parent in (temporary, "/var/tmp", "/tmp"):  # noqa: S108 - nothing is made there
+    for parent in (temporary, "/dev/shm", "/var/tmp", "/tmp"):  # noqa: S108 - nothing is made there
         folder = Path(parent, f"{STATE_PREFIX}{run_id}")
         if folder.exists() and _is_of_run(folder, run_id):
             return str(folder.resolve())

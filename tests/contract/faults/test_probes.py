@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -61,7 +62,7 @@ def _server(argv: list[str], **keywords: object) -> Iterator[None]:
     try:
         yield
     finally:
-        process.kill()
+        process.send_signal(signal.SIGQUIT)  # killed, Postgres would leave shared memory behind
         process.wait()
 
 
