@@ -11,7 +11,7 @@ from crashcart.loading import ExperimentFile, Project
 from crashcart.loading.yamltree import Path_
 from crashcart.model.design import SHOPPERS, Design
 from crashcart.model.errors import UsageError
-from crashcart.model.experiment import PHASES, Experiment
+from crashcart.model.experiment import PHASES
 from crashcart.model.hints import did_you_mean
 from crashcart.model.load import LoadProgram
 from crashcart.model.plan import (
@@ -191,9 +191,3 @@ def _truth(file: ExperimentFile, truth: Truth, design: Design) -> Truth:
 def front_door(design: Design) -> str:
     """The proxy that shoppers call."""
     return f"{SHOPPERS}[0].{design.entry}[0]"
-
-
-def describe_load(experiment: Experiment) -> str:
-    """`steady, 40 purchase intents/s, seed 7`."""
-    load = experiment.load
-    return f"{load.profile}, {load.peak_per_s:g} purchase intents/s, seed {load.seed}"
