@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stack.checkout.orders import Order, order_id_for
+from stack.checkout.orders import Order
 from stack.kit.app import Response, json_response
 from stack.kit.problems import Problem, key_reused, not_found
+from stack.kit.references import order_id_for
 
 _UNAVAILABLE = {
     "inventory-unavailable": "The stock cannot be asked just now",

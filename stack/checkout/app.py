@@ -18,7 +18,7 @@ from stack.checkout.saga import Parts, Saga
 from stack.checkout.store import CONFIRM, MAIL, RELEASE, Store
 from stack.kit import context
 from stack.kit.app import Request, Response, Route, Service, service
-from stack.kit.database import DatabaseError, connect
+from stack.kit.database import Database, DatabaseError, connect
 from stack.kit.outbox import OutboxRelay
 from stack.kit.settings import env_float, env_int, identity
 
@@ -28,6 +28,7 @@ class Checkout:
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
+        self._database: Database | None = None
         self._inventory = Inventory(timeout_s=env_float("HOLD_TIMEOUT_S", 1.0), ttl_s=env_float("HOLD_TTL_S", 300.0))
         self._payments = Payments(timeout_s=env_float("PAYMENT_TIMEOUT_S", 3.5))
         self._mail = Mail()
@@ -42,15 +43,13 @@ class Checkout:
 
     async def start(self) -> None:
         """Connect to the database and put the parts together."""
-        self._database = await connect("orders-db", min_size=4, max_size=env_int("DB_POOL", 20))
-        self._store = Store(self._database, self._instance)
+        database = self._database = await connect("orders-db", min_size=4, max_size=env_int("DB_POOL", 20))
+        self._store = Store(database, self._instance)
         await self._store.reclaim()
         deliveries = Deliveries(self._store, self._inventory, self._mail, self._wake_finisher.set)
         linger_s = env_float("LINGER_S", 0.15)
-        self._mails = OutboxRelay(self._database, deliveries.mails, topics=[MAIL], poll_s=1.0, linger_s=linger_s)
-        self._stock = OutboxRelay(
-            self._database, deliveries.stock, topics=[CONFIRM, RELEASE], poll_s=1.0, linger_s=linger_s
-        )
+        self._mails = OutboxRelay(database, deliveries.mails, topics=[MAIL], poll_s=1.0, linger_s=linger_s)
+        self._stock = OutboxRelay(database, deliveries.stock, topics=[CONFIRM, RELEASE], poll_s=1.0, linger_s=linger_s)
         parts = Parts(
             store=self._store,
             inventory=self._inventory,
@@ -81,7 +80,8 @@ class Checkout:
         await self._inventory.close()
         await self._payments.close()
         await self._mail.close()
-        await self._database.close()
+        if self._database is not None:
+            await self._database.close()
 
     async def place(self, request: Request) -> Response:
         """Place an order, once per key."""

@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
 from stack.kit.problems import Problem, bad_request
-from stack.kit.references import for_key
+from stack.kit.references import for_key, order_id_for
 
-_NAMESPACE = UUID("6d1a7b0e-5f0c-4f0e-9a55-0c6d6f726465")
 _MAX_LINES = 50
 _MAX_QUANTITY = 1_000
 _MAX_CENTS = 100_000_000
@@ -56,17 +55,14 @@ class Order:
     idle_s: float = 0.0
 
 
-def order_id_for(key: str) -> UUID:
-    """The order's id follows from its key: every try of a shopper is the same order everywhere."""
-    return uuid5(_NAMESPACE, key)
-
-
 def parse(key: str, body: Mapping[str, Any], cohort: str | None) -> NewOrder:
     """An order from a request's body. Raises 400 (malformed) or 409 price-changed (the lines are not the total)."""
     lines, total_cents, card = body.get("lines"), body.get("total_cents"), body.get("card")
     if not isinstance(lines, list) or not 0 < len(lines) <= _MAX_LINES:
         raise bad_request(f"lines must be a list of 1 to {_MAX_LINES}")
     kept = [_line(line) for line in lines]
+    if len({line["sku"] for line in kept}) != len(kept):
+        raise bad_request("lines must name each sku once")
     if not _is_count(total_cents, 1):
         raise bad_request("total_cents must be a whole number above 0")
     if sum(line["quantity"] * line["price_cents"] for line in kept) != total_cents:

@@ -85,6 +85,7 @@ class Saga:
         lease_ends = monotonic() + lease_s
         try:
             if await self._store.place(order, lease_s):
+                log("order-placed", order_id=str(order.order_id), network=order.network)
                 return await _Worker(self._parts, order, 1, False, lease_ends).run()
             return await self._again(order, lease_s, lease_ends)
         except DatabaseError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from stack.kit.app import Request, Response, Route, Service, json_response, service
-from stack.kit.database import DatabaseError, connect
+from stack.kit.database import Database, DatabaseError, connect
 from stack.kit.problems import Problem, bad_request, key_reused, not_found
 from stack.kit.settings import env_float, env_int, env_str, identity
 from stack.payments.charging import Charging
@@ -30,6 +30,7 @@ class Payments:
         declare(routing.processors)
         self._routing = routing
         self._instance = instance
+        self._database: Database | None = None
         self.processors = {
             name: Processor(
                 name,
@@ -41,8 +42,8 @@ class Payments:
 
     async def start(self) -> None:
         """Connect to the database and put the parts together."""
-        self._database = await connect("payments-db", min_size=4, max_size=env_int("DB_POOL", 16))
-        self._store = Store(self._database, self._instance)
+        database = self._database = await connect("payments-db", min_size=4, max_size=env_int("DB_POOL", 16))
+        self._store = Store(database, self._instance)
         await self._store.reclaim()
         steps = Steps(self._store, self.processors)
         self._resolver = Resolver(steps, settle_s=env_float("SETTLE_S", 1.5))
@@ -57,7 +58,8 @@ class Payments:
         """Close what is open."""
         for processor in self.processors.values():
             await processor.close()
-        await self._database.close()
+        if self._database is not None:
+            await self._database.close()
 
     def routes(self) -> list[Route]:
         """All operations."""

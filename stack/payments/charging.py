@@ -64,6 +64,7 @@ class Charging:
         try:
             if charge is None:
                 return await self._resume(intent, fingerprint, lease_s)
+            log("charge-opened", key=charge.key, processor=charge.processor)
             return await self._go_on(intent, charge, await self._ask(intent, charge))
         except DatabaseError as error:
             log("charge-left", level="error", key=intent.key, error=str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.contract.shop_money.rig import Rig, until
+from tests.contract.shop_money.rig import STOCK, Rig, until
 from tests.contract.shop_money.shoppers import Purchase
 
 TERMINAL = {"accepted", "rejected_sold_out", "rejected_declined", "failed", "cancelled_refunded"}
@@ -71,6 +71,7 @@ def violations(rig: Rig, purchases: list[Purchase]) -> list[str]:
         for order_id, cents in kept.items()
         if order_id not in orders and order_id not in rig.forgotten and any(cents.values())
     ]
+    found += [f"stock is off: {row}" for row in rig.sql("inventory-db", STOCK) if row["too_many"]]
     found += [f"charge {row['key']} left {row['state']}" for row in charges.values() if row["state"] not in SETTLED]
     for purchase in purchases:
         found += _told(purchase, by_key.get(purchase.key))

@@ -1,6 +1,6 @@
-"""The money path as real processes: services, two Postgres servers, every link through a Toxiproxy.
+"""The money path as real processes: services, their Postgres servers, every link through a Toxiproxy.
 
-Only the stock is a hand-written fake (`fake_inventory.py`), so that these tests need no catalogue.
+The catalogue is three products: one of which there is enough, one sold out, and one of which there is a single piece.
 """
 
 from __future__ import annotations
@@ -26,19 +26,34 @@ from crashcart.tools import ServerAccount, Toolbox, server_account
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = "rig-token"
-DATABASES = ("orders-db", "payments-db")
+DATABASES = ("orders-db", "payments-db", "inventory-db")
 LINKS = {
     "checkout": ("orders-db", "inventory", "payments", "mail"),
     "payments": ("payments-db", "psp-a", "psp-b"),
+    "inventory": ("inventory-db",),
 }
 COMMANDS = {
     "psp-a": ("stack.thirdparty.processor", {"STYLE": "replays-failures"}),
     "psp-b": ("stack.thirdparty.processor", {"STYLE": "stores-successes", "LOOKUP_DELAY_S": "0.5"}),
     "mail": ("stack.thirdparty.mail", {}),
-    "inventory": ("tests.contract.shop_money.fake_inventory", {}),
+    "inventory": ("stack.inventory", {}),
     "payments": ("stack.payments", {}),
     "checkout": ("stack.checkout", {}),
 }
+
+
+PRODUCTS = """
+insert into products (sku, name, price_cents, business_line, rank, initial, on_hand)
+values ('G00001', 'Plenty', 1, 'general', 1, 1000000, 1000000),
+       ('SOLD-OUT', 'None', 1, 'general', 2, 0, 0),
+       ('LAST', 'One', 1, 'general', 3, 1, 1)
+"""
+STOCK = """
+select sku, on_hand - (initial + restocked - coalesce((
+           select sum(quantity) from hold_lines join holds using (order_id)
+           where hold_lines.sku = products.sku and holds.state in ('held', 'confirmed')), 0)) as too_many
+from products
+"""
 
 
 def free_port() -> int:
@@ -220,6 +235,8 @@ class Rig:
             self.databases[name] = server
             server.make()
             server.start()
+        self.sql("inventory-db", (ROOT / "stack/inventory/schema.sql").read_text())
+        self.sql("inventory-db", PRODUCTS)
         self.empty()
         self.control = free_port()
         with (self.folder / "toxiproxy.log").open("ab") as log:
@@ -349,9 +366,8 @@ class Rig:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     def holds(self) -> dict[str, str]:
-        """State of each hold by order id, from the fake stock."""
-        states: dict[str, str] = call(self.services["inventory"].port, "GET", "/holds")[1]
-        return states
+        """State of each hold by order id."""
+        return {str(row["order_id"]): row["state"] for row in self.sql("inventory-db", "select * from holds")}
 
     def port(self, name: str) -> int:
         return self.services[name].port

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stack.checkout.orders import TERMINAL, UNFINISHED, order_id_for, parse
+from stack.checkout.orders import TERMINAL, UNFINISHED, parse
 from stack.checkout.rules import (
     Held,
     Move,
@@ -18,6 +18,7 @@ from stack.checkout.rules import (
     parked_before_charge,
 )
 from stack.kit.problems import Problem
+from stack.kit.references import order_id_for
 
 NO_MONEY = {Paid.CANCELLED, Paid.REFUNDED, Paid.DECLINED}
 
@@ -105,6 +106,7 @@ def test_another_body_has_another_fingerprint(changes: dict[str, Any]) -> None:
         {"lines": [{"sku": "G1", "quantity": True, "price_cents": 309}]},
         {"lines": [{"sku": "", "quantity": 1, "price_cents": 309}]},
         {"lines": ["G1"]},
+        {"lines": [{"sku": "G1", "quantity": 1, "price_cents": 100}, {"sku": "G1", "quantity": 1, "price_cents": 209}]},
         {"total_cents": 0},
         {"total_cents": 309.0},
         {"card": {"network": "visa"}},
