@@ -88,6 +88,7 @@ class Client:
         self._failures = failures
         self._pools = [Pool(address, pool) for address in link_addresses(dependency)]
         self._turn = 0
+        self._host = dependency
 
     async def call(
         self,
@@ -136,6 +137,7 @@ class Client:
         timeout_s = min(timeout_s, left_s)
         if timeout_s <= 0.0:
             raise NotSent(self.link, "deadline passed")
+        request = _request(method, path, self._host, payload, headers, left_s)
         breaker = self.breaker
         if breaker is not None and not breaker.allow():
             self.metrics.refuse("short_circuited")
@@ -145,10 +147,8 @@ class Client:
         sent = False
         try:
             connection = await self._connection(started + timeout_s)
-            wait_s = timeout_s - (monotonic() - started)
-            request = _request(method, path, connection.host, payload, headers, left_s)
             sent = True
-            status, reply_headers, body = await connection.exchange(request, wait_s)
+            status, reply_headers, body = await connection.exchange(request, started + timeout_s - monotonic())
             outcome = "error" if status in self._failures else "ok"
             return Reply(status, body, reply_headers)
         except TimeoutError as error:
@@ -192,6 +192,8 @@ class Client:
 
 
 def _request(method: str, path: str, host: str, payload: bytes, headers: Mapping[str, str], left_s: float) -> bytes:
+    if not _is_token(path):
+        raise ValueError(f"path {path!r} is not percent-encoded")
     head = f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nx-deadline-ms: {int(left_s * 1000)}\r\n"
     work = context.current.get()
     if work is not None:
@@ -199,6 +201,8 @@ def _request(method: str, path: str, host: str, payload: bytes, headers: Mapping
         if work.cohort is not None:
             head += f"x-cohort: {work.cohort}\r\n"
     for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            raise ValueError(f"header {name} holds a line break")
         head += f"{name}: {value}\r\n"
     if payload:
         head += f"content-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
@@ -207,3 +211,7 @@ def _request(method: str, path: str, host: str, payload: bytes, headers: Mapping
     else:
         head += "content-length: 0\r\n\r\n"
     return head.encode("latin-1") + payload
+
+
+def _is_token(path: str) -> bool:
+    return path.isascii() and path.isprintable() and " " not in path

@@ -32,7 +32,6 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self.pool = pool
-        self.host = pool.host
         self.idle_since = 0.0
         self.counted = False
         self._loop = loop
@@ -146,7 +145,6 @@ class Pool:
         url = urlsplit(address)
         if url.scheme != "http" or url.hostname is None or url.port is None:
             raise ValueError(f"{address!r} is not an address like http://127.0.0.1:8001")
-        self.host = f"{url.hostname}:{url.port}"
         self._hostname, self._port = url.hostname, url.port
         self._size = size
         self.idle: list[Connection] = []
