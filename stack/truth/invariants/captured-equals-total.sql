@@ -1,13 +1,21 @@
 -- title: What was captured is what the order costs
 -- why: An accepted order is paid in full by the processors' ledgers: no less, no more, no nothing.
 -- minimum: 1
-WITH entries AS (SELECT * FROM psp_a UNION ALL BY NAME SELECT * FROM psp_b), kept AS (
-  SELECT order_id,
-         sum(CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END)::BIGINT AS cents
-  FROM entries GROUP BY order_id
+WITH entries AS (
+  SELECT entry, order_id, amount_cents FROM psp_a UNION ALL SELECT entry, order_id, amount_cents FROM psp_b
+), sides AS (
+  SELECT order_id, NULL::BIGINT AS total_cents,
+         CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END AS captured_cents
+  FROM entries
+  UNION ALL
+  SELECT order_id, total_cents, 0 FROM orders WHERE state = 'accepted'
+), wrong AS (
+  SELECT order_id, max(total_cents) AS total_cents, sum(captured_cents)::BIGINT AS captured_cents
+  FROM sides
+  GROUP BY order_id
+  HAVING max(total_cents) <> sum(captured_cents)
 )
-SELECT orders.reference, orders.order_id, orders.total_cents, coalesce(kept.cents, 0) AS captured_cents
-FROM orders LEFT JOIN kept ON kept.order_id = orders.order_id
-WHERE orders.state = 'accepted' AND coalesce(kept.cents, 0) <> orders.total_cents;
+SELECT orders.reference, order_id, wrong.total_cents, captured_cents
+FROM wrong JOIN orders USING (order_id);
 -- examined:
 SELECT count(*) FROM orders WHERE state = 'accepted';

@@ -2,18 +2,20 @@
 -- why: What payments believes to be captured, and only that, is captured at the processor that it names.
 -- minimum: 1
 WITH entries AS (
-  SELECT 'psp-a' AS processor, * FROM psp_a UNION ALL BY NAME SELECT 'psp-b' AS processor, * FROM psp_b
-), ledgers AS (
-  SELECT order_id, processor, max(reference) AS reference,
-         sum(CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END)::BIGINT AS cents
-  FROM entries WHERE order_id IS NOT NULL GROUP BY order_id, processor
-), believed AS (
-  SELECT order_id, processor, max(reference) AS reference, sum(amount_cents)::BIGINT AS cents FROM charges WHERE state = 'captured' GROUP BY order_id, processor
+  SELECT 'psp-a' AS processor, entry, order_id, reference, amount_cents FROM psp_a
+  UNION ALL
+  SELECT 'psp-b', entry, order_id, reference, amount_cents FROM psp_b
+), sides AS (
+  SELECT order_id, processor, reference, 0 AS believed_cents,
+         CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END AS ledger_cents
+  FROM entries WHERE order_id IS NOT NULL
+  UNION ALL
+  SELECT order_id, processor, reference, amount_cents, 0 FROM charges WHERE state = 'captured'
 )
-SELECT coalesce(ledgers.reference, believed.reference) AS reference, coalesce(ledgers.order_id, believed.order_id) AS order_id,
-       coalesce(ledgers.processor, believed.processor) AS processor,
-       coalesce(believed.cents, 0) AS believed_cents, coalesce(ledgers.cents, 0) AS ledger_cents
-FROM ledgers FULL JOIN believed ON believed.order_id = ledgers.order_id AND believed.processor = ledgers.processor
-WHERE coalesce(believed.cents, 0) <> coalesce(ledgers.cents, 0);
+SELECT max(reference) AS reference, order_id, processor,
+       sum(believed_cents)::BIGINT AS believed_cents, sum(ledger_cents)::BIGINT AS ledger_cents
+FROM sides
+GROUP BY order_id, processor
+HAVING sum(believed_cents) <> sum(ledger_cents);
 -- examined:
 SELECT count(*) FROM charges WHERE state = 'captured';
