@@ -86,6 +86,11 @@ def _broken_load(run: MadeUp) -> None:
     run.summary["crashed"] = 1
 
 
+def _load_that_does_not_settle(run: MadeUp) -> None:
+    run.without_event("load-settled")
+    run.events.append(("load-not-settled", 75.0, {"in_flight": 4}))
+
+
 def _gate_closed(run: MadeUp) -> None:
     run.without_event("gate")
     row = {"objective": "baseline/purchase-success/all", "met": False, "reason": "0.5 of 400 events"}
@@ -114,7 +119,7 @@ CASES: list[tuple[Spoil, str, str]] = [
     (_watchdog_acted, "harness-parts", "the watchdog had to undo faults"),
     (_event("died", 30.0, part="prometheus", last_lines=[]), "harness-parts", "prometheus died"),
     (_event("died", 30.0, part="load", last_lines=[]), "harness-parts", "load died"),
-    (_event("load-not-settled", 75.0, in_flight=4), "harness-parts", "the load did not settle"),
+    (_load_that_does_not_settle, "harness-parts", "the load did not settle"),
     (_event("fault-failed", 26.0, fault="f1", doing="inject", error="no"), "harness-parts", "could not be done: no"),
     (_event("restarted", 30.0, part="toxiproxy"), "proxies", "toxiproxy had to be restarted"),
     (_miscounted, "shoppers-counted", "shopper_intended_total of all in recovery: 501 scraped, 500 written down"),
