@@ -72,5 +72,8 @@ def told(kind: str, key: str) -> Problem:
         return key_reused()
     if kind == "not-found":
         return not_found("there is no such order")
-    detail = "Nothing was charged and nothing is reserved for long. Trying again now is safe."
+    if kind == "checkout-unavailable":
+        detail = "This request did nothing. Ask again with the same key, which also tells how an earlier try ended."
+    else:
+        detail = "Nothing was charged, and your order waits a moment for you. Trying again with the same key is safe."
     return Problem(503, kind, _UNAVAILABLE[kind], detail, safe_to_retry=True, retry_after_s=1.0)
