@@ -19,7 +19,7 @@ from crashcart.model.recording import SeriesSample
 from crashcart.model.slo import Selector
 
 SCRAPE_INTERVAL_S = 1.0
-SCRAPE_TIMEOUT_S = 0.9
+_TIMEOUT_SHARE = 0.9
 READ_TIMEOUT_S = 2.0
 RAW_TIMEOUT_S = 30.0
 """Everything of a run at once is more than a look at the latest value."""
@@ -37,16 +37,16 @@ class Target(msgspec.Struct, frozen=True):
     address: str
 
 
-def scrape_config(targets: Iterable[Target]) -> str:
-    """The text of `prometheus.yml` (JSON, which is YAML): every target each second, `instance` as we call it."""
+def scrape_config(targets: Iterable[Target], *, interval_s: float = SCRAPE_INTERVAL_S) -> str:
+    """The text of `prometheus.yml` (JSON, which is YAML): `instance` as we call it, time-outs below the interval."""
     jobs: dict[str, list[dict[str, object]]] = {}
     for target in targets:
         labels = {"instance": target.instance}
         jobs.setdefault(target.job, []).append({"targets": [target.address], "labels": labels})
     document = {
         "global": {
-            "scrape_interval": f"{SCRAPE_INTERVAL_S * 1000:.0f}ms",
-            "scrape_timeout": f"{SCRAPE_TIMEOUT_S * 1000:.0f}ms",
+            "scrape_interval": f"{interval_s * 1000:.0f}ms",
+            "scrape_timeout": f"{interval_s * _TIMEOUT_SHARE * 1000:.0f}ms",
         },
         "scrape_configs": [{"job_name": job, "static_configs": configs} for job, configs in jobs.items()],
     }
