@@ -21,6 +21,8 @@ from stack.kit.settings import env_float, link_addresses
 
 Record = asyncpg.Record
 _T = TypeVar("_T")
+_TIMER_S = 0.005
+"""The loop's timers may fire this much early."""
 
 STATEMENT_TIMEOUT_S = env_float("STATEMENT_TIMEOUT_S", 5.0)
 
@@ -180,15 +182,14 @@ class Database:
             outcome = "ok"
             return result
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            if isinstance(error, ValueError):  # asyncpg's word for an argument of the wrong type: our own defect
-                raise
             failure = mapped(error)
             if isinstance(failure, StatementFailed):
                 outcome = "ok"  # the link is well
             elif isinstance(failure, DatabaseOutcomeUnknown):
                 session.terminate()  # whatever state it is in, nobody else shall have it
-            if monotonic() >= until:
+            if outcome == "error" and monotonic() >= until - _TIMER_S:
                 outcome = "timeout"
+                failure = type(failure)(self.link, "timeout")
             raise failure from error
         except BaseException:  # cancelled, or a defect: the connection may be in the middle of anything
             session.terminate()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from crashcart.tools import server_account
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,9 +124,11 @@ class PostgresServer:
             self.sql(script)
 
     def kill(self) -> None:
-        """As a power loss: the whole group at once."""
+        """As a power loss: the server and all its backends, each of which is a session of its own, at once."""
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        server = psutil.Process(self._process.pid)
+        for process in (server, *server.children(recursive=True)):
+            process.kill()
         self._process.wait()
 
     def stop(self) -> None:
