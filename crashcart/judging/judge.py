@@ -138,7 +138,7 @@ def _recovery(tape: Tape, shoppers: Shoppers, counters: Counters) -> RecoveryRes
     refused = shoppers.count(lambda group: group.outcome in REFUSED) if shoppers.unconfirmable else 0
     return judge_recovery(
         plan,
-        Goodput(shoppers.offered_by_s, shoppers.good_by_s),
+        Goodput(shoppers.offered, shoppers.good),
         read_by_second(tape, plan.recovery.from_s),
         counters,
         unconfirmed=refused,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crashcart.judging.counters import Counters, Series
 from crashcart.judging.numbers import SIGNIFICANT, met, percent, rounded
 from crashcart.judging.objectives import Tally, corrected_p_values
-from crashcart.judging.shoppers import BySecond
+from crashcart.judging.shoppers import NOTHING, BySecond, Tallied
 from crashcart.model.plan import Plan, PlannedRecovery
 from crashcart.model.slo import Slo
 from crashcart.model.verdict import Outcome, RecoveryResult
@@ -20,20 +20,21 @@ WINDOW_EVENTS = 20
 """… and so many purchases: one that is lost is not a relapse, and 5 % of fewer than this is less than one."""
 MIN_EVENTS = 20
 INTENDED = "shopper_intended_total"
+LAST_S = 1 << 40
+"""After everything."""
 
 
 @dataclass(frozen=True)
 class Goodput:
     """Purchases by the second they were planned for."""
 
-    offered: Mapping[int, int]
-    good: Mapping[int, int]
+    offered: Tallied
+    good: Tallied
 
     def ratio(self, start_s: int, end_s: int) -> float | None:
         """Good over offered from one second to before another; None where nothing was offered."""
-        offered = sum(self.offered.get(second, 0) for second in range(start_s, end_s))
-        good = sum(self.good.get(second, 0) for second in range(start_s, end_s))
-        return good / offered if offered else None
+        offered = self.offered.between(start_s, end_s)
+        return self.good.between(start_s, end_s) / offered if offered else None
 
     def sick_windows(self, start_s: int, end_s: int, least: float) -> list[int]:
         """Starts of windows in which the ratio is under `least`. A window is grown until it holds enough purchases."""
@@ -48,11 +49,9 @@ class Goodput:
         return sick
 
     def _window_end(self, start: int, end_s: int) -> int | None:
-        offered = 0
-        for second in range(start, end_s):
-            offered += self.offered.get(second, 0)
-            if second + 1 - start >= WINDOW_S and offered >= WINDOW_EVENTS:
-                return second + 1
+        for window_end in range(start + WINDOW_S, end_s + 1):
+            if self.offered.between(start, window_end) >= WINDOW_EVENTS:
+                return window_end
         return None
 
 
@@ -128,7 +127,7 @@ class _State:
 
 
 def _enough(goodput: Goodput, since_s: int, end_s: int) -> _State:
-    offered = sum(goodput.offered.get(second, 0) for second in range(since_s, end_s))
+    offered = goodput.offered.between(since_s, end_s)
     if offered >= MIN_EVENTS:
         return _State()
     return _State(f"only {offered} purchases were intended from {since_s} s on, too few to tell", unclear=True)
@@ -161,8 +160,8 @@ def _told(slo: Slo, cohort: str, counted: Tally, since_s: int) -> str:
 def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond, counters: Counters) -> Tally:
     if slo.total.metric == INTENDED:
         # Purchases by the second they were planned for, from the diary: exact, and slow ones are not counted later.
-        offered, good = by_second.offered.get(cohort, {}), by_second.good.get(cohort, {})
-        return Tally(_from(good, since_s, end_s), _from(offered, since_s, end_s))
+        offered, good = by_second.offered.get(cohort, NOTHING), by_second.good.get(cohort, NOTHING)
+        return Tally(good.between(since_s, end_s), offered.between(since_s, end_s))
     good_series, total_series = counters.of(slo.good, cohort), counters.of(slo.total, cohort)
     if not good_series or not total_series:
         return Tally(0, 0, trouble=f"no data: no series of {cohort}")
@@ -173,13 +172,9 @@ def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond,
         return Tally(0, 0, trouble="more good events than events: the counters contradict each other")
     excluded = 0
     if slo.excluded is not None:
-        confirmed = by_second.confirmed.get(cohort, {})
-        excluded = min(total_n - good_n, sum(n for second, n in confirmed.items() if second >= since_s))
-    return Tally(good_n, total_n, max(excluded, 0))
-
-
-def _from(counts: Mapping[int, int], since_s: int, end_s: int) -> int:
-    return sum(n for second, n in counts.items() if since_s <= second < end_s)
+        confirmed = by_second.confirmed.get(cohort, NOTHING)
+        excluded = min(total_n - good_n, confirmed.between(since_s, LAST_S))
+    return Tally(good_n, total_n, excluded)
 
 
 def _grown(series: Sequence[Series], since_s: int) -> int:

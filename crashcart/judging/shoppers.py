@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import msgspec
 
@@ -62,6 +64,22 @@ class Group:
     n: int
 
 
+class Tallied:
+    """So many a second, added up so that any span is told at once."""
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._seconds = sorted(counts)
+        self._sums = list(accumulate((counts[second] for second in self._seconds), initial=0))
+
+    def between(self, start_s: int, end_s: int) -> int:
+        """From one second to before another."""
+        first, last = bisect_left(self._seconds, start_s), bisect_left(self._seconds, end_s)
+        return self._sums[last] - self._sums[first] if last > first else 0
+
+
+NOTHING = Tallied({})
+
+
 @dataclass(frozen=True)
 class Shoppers:
     """All intents, counted."""
@@ -69,10 +87,10 @@ class Shoppers:
     groups: tuple[Group, ...]
     unconfirmable: str
     """Why the books could not be asked about refusals; empty where they could."""
-    offered_by_s: Mapping[int, int]
-    """Second of the planned time → intents, without those that were refused and confirmed."""
-    good_by_s: Mapping[int, int]
-    """Second of the planned time → intents that ended ok."""
+    offered: Tallied
+    """By the second of the planned time, without those that were refused and confirmed."""
+    good: Tallied
+    """By the second of the planned time, those that ended ok."""
 
     def count(self, keep: Callable[[Group], bool] = lambda _: True) -> int:
         """Intents of which `keep` is true."""
@@ -104,18 +122,18 @@ def read_shoppers(tape: Tape) -> Shoppers:
     for second, is_good, n in tape.rows(_SECONDS):
         offered[second] += n
         good[second] += n if is_good else 0
-    return Shoppers(tuple(sorted(groups, key=astuple)), unconfirmable, offered, good)
+    return Shoppers(tuple(sorted(groups, key=astuple)), unconfirmable, Tallied(offered), Tallied(good))
 
 
 @dataclass(frozen=True)
 class BySecond:
-    """Cohort → second → intents."""
+    """Cohort → intents by the second."""
 
-    offered: Mapping[str, Mapping[int, int]]
+    offered: Mapping[str, Tallied]
     """By the planned second, refused and confirmed ones left out."""
-    good: Mapping[str, Mapping[int, int]]
+    good: Mapping[str, Tallied]
     """By the planned second, those that ended ok."""
-    confirmed: Mapping[str, Mapping[int, int]]
+    confirmed: Mapping[str, Tallied]
     """By the second of the first intended click, refused and confirmed ones."""
 
 
@@ -131,7 +149,7 @@ def read_by_second(tape: Tape, since_s: float) -> BySecond:
             if planned >= since_s and not excluded:
                 offered[cohort][planned] += n
                 good[cohort][planned] += n if outcome == "ok" else 0
-    return BySecond(offered, good, confirmed)
+    return BySecond(*({cohort: Tallied(n) for cohort, n in one.items()} for one in (offered, good, confirmed)))
 
 
 def _confirm(tape: Tape) -> str:

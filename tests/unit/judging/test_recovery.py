@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crashcart.judging.counters import Counters
 from crashcart.judging.recovery import Goodput, judge_recovery
-from crashcart.judging.shoppers import BySecond
+from crashcart.judging.shoppers import BySecond, Tallied
 from crashcart.model.plan import PlannedRecovery
 from crashcart.model.verdict import Outcome, RecoveryResult, Verdict
 from tests.unit.judging.recordings import MadeUp, Told, plan
@@ -23,7 +23,7 @@ def recovered(bad: dict[int, int], *, per_s: int = PER_S) -> RecoveryResult:
     good = {second: per_s - bad.get(second, 0) for second in range(60)}
     result = judge_recovery(
         plan(recovery=PlannedRecovery(10.0, 10.0, 35.0, ())),
-        Goodput(offered, good),
+        Goodput(Tallied(offered), Tallied(good)),
         BySecond({}, {}, {}),
         Counters([]),
         unconfirmed=0,
@@ -73,7 +73,7 @@ def test_a_recovery_of_which_too_little_was_seen_is_inconclusive() -> None:
     offered = {**dict.fromkeys(range(35), PER_S), **dict.fromkeys(range(35, 60, 5), 1)}
     result = judge_recovery(
         plan(recovery=PlannedRecovery(10.0, 10.0, 35.0, ())),
-        Goodput(offered, offered),
+        Goodput(Tallied(offered), Tallied(offered)),
         BySecond({}, {}, {}),
         Counters([]),
         unconfirmed=0,
