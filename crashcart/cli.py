@@ -272,7 +272,7 @@ def doctor() -> int:
 
     findings = examine()
     for finding in findings:
-        click.echo(f"{'ok ' if finding.ok else 'NO '} {finding.name:<14} {finding.detail}")
+        click.echo(f"{'ok ' if finding.ok else 'NO '} {finding.name:<28} {finding.detail}")
         if finding.remedy and not finding.ok:
             click.echo(f"    → {finding.remedy}")
     return int(ExitStatus.PASS if all(finding.ok for finding in findings) else ExitStatus.USAGE)

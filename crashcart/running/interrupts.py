@@ -21,6 +21,11 @@ class Interrupts:
         self.count = 0
         self.how = ""
         self._raises = False
+        self._disarmed = False
+
+    def disarm(self) -> None:
+        """From now on requests are counted and nothing else."""
+        self._disarmed = True
 
     @property
     def asked(self) -> bool:
@@ -55,6 +60,6 @@ class Interrupts:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.ask(signal.Signals(number).name)
-        if self._raises or self.count > 1:
+        if not self._disarmed and (self._raises or self.count > 1):
             self._raises = False
             raise Interrupted

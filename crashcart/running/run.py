@@ -54,9 +54,20 @@ class _Run:
     def go(self) -> Ended:
         plan_json = msgspec.json.format(msgspec.json.encode(self.plan), indent=1)
         (self.prepared.out / FILES["plan"]).write_bytes(plan_json + b"\n")
+        with self.interrupts.handled():
+            self._guarded()
+        if self.not_undone:
+            raise NotUndone("; ".join(self.not_undone), remedy="see the fault log, then `crashcart recover`")
+        return self.ended
+
+    def _guarded(self) -> None:
         try:
-            with ExitStack() as leaving, self.interrupts.handled():
-                self._everything(leaving)
+            with ExitStack() as leaving:
+                try:
+                    self._everything(leaving)
+                finally:
+                    # What was begun is now put back, however often somebody asks; it takes seconds.
+                    self.interrupts.disarm()
         except Interrupted:
             self.ended = "interrupted"
             self.recorder.event("interrupted", self.clock.t(), how=self.interrupts.how)
@@ -77,9 +88,6 @@ class _Run:
                 commit=self.prepared.commit,
                 machine=self.prepared.machine,
             )
-        if self.not_undone:
-            raise NotUndone("; ".join(self.not_undone), remedy="see the fault log, then `crashcart recover`")
-        return self.ended
 
     def _everything(self, leaving: ExitStack) -> None:
         leaving.callback(self.parts.state.close)

@@ -84,16 +84,19 @@ class Harness:
     def active_runs(self) -> list[str]:
         return [path.stem for path in Path(self.environment["XDG_STATE_HOME"]).glob("crashcart/active/*.json")]
 
-    def wait_for_event(self, name: str, within_s: float = 60.0) -> Recording:
+    def wait_for_event(self, process: subprocess.Popen[str], name: str, within_s: float = 60.0) -> Recording:
         """The one recording, once that event is in it."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
+            if process.poll() is not None:
+                raise AssertionError(f"ended with {process.returncode}: {process.communicate()[0]}")
             for recording in self.recordings():
                 events = recording.path / "events.jsonl"
                 if events.exists() and f'"event":"{name}"' in events.read_text(encoding="utf-8"):
                     return recording
             time.sleep(0.02)
-        raise AssertionError(f"no event {name} within {within_s} s")
+        process.terminate()
+        raise AssertionError(f"no event {name} within {within_s} s: {process.communicate()[0]}")
 
 
 def nothing_is_left_of(run_id: str, within_s: float) -> bool:
@@ -107,12 +110,7 @@ def nothing_is_left_of(run_id: str, within_s: float) -> bool:
 
 
 def _harness(project: Path, tmp_path: Path) -> Harness:
-    own = {"XDG_STATE_HOME": str(tmp_path / "state"), "TMPDIR": str(tmp_path / "tmp"), "COLUMNS": "120"}
-    (tmp_path / "tmp").mkdir(mode=0o755)
-    # the account that Postgres runs as must be able to pass
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.name.startswith("pytest-"):
-            folder.chmod(0o755)
+    own = {"XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "120"}
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return Harness(project, tmp_path / "runs", {**kept, **own})
 
