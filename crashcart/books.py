@@ -75,7 +75,9 @@ def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
     out.mkdir(parents=True, exist_ok=True)
     rows: dict[str, int] = {}
     errors = asyncio.run(_copy_databases(truth, stack, out))
-    with duckdb.connect() as database:
+    with duckdb.connect(
+        config={"temp_directory": str(out / ".spill"), "autoinstall_known_extensions": False}
+    ) as database:
         for name, source in truth.sources.items():
             if name in errors:
                 continue
@@ -85,7 +87,7 @@ def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
             except (OSError, ValueError, duckdb.Error) as error:
                 errors[name] = _one_line(error)
     for left in out.glob(".*"):
-        left.unlink()
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     return BooksResult(dict(sorted(rows.items())), dict(sorted(errors.items())))
 
 

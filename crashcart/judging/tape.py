@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,7 +98,18 @@ def open_tape(directory: Path) -> Iterator[Tape]:
 
     plan = read_plan(directory)
     manifest = verify(directory) if (directory / FILES["manifest"]).exists() else None
-    with duckdb.connect(config={"memory_limit": _MEMORY, "preserve_insertion_order": False}) as database:
+    # What does not fit into memory must not be spilt into the folder one happens to be in.
+    with (
+        tempfile.TemporaryDirectory(prefix="crashcart-judge-") as spill,
+        duckdb.connect(
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": spill,
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+            }
+        ) as database,
+    ):
         missing = _define(database, directory, plan)
         yield Tape(
             directory=directory,

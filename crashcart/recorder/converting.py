@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,12 @@ def convert(directory: Path) -> dict[str, int]:
     import duckdb
 
     rows: dict[str, int] = {}
-    with duckdb.connect(config={"memory_limit": _MEMORY}) as database:
+    with (
+        tempfile.TemporaryDirectory(prefix=".spill-", dir=directory) as spill,
+        duckdb.connect(
+            config={"memory_limit": _MEMORY, "temp_directory": spill, "autoinstall_known_extensions": False}
+        ) as database,
+    ):
         for table in TABLES:
             jsonl = directory / f"{table}.jsonl"
             if not jsonl.exists():
