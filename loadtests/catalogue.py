@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 from urllib.parse import quote
@@ -13,6 +11,7 @@ import msgspec
 
 from crashcart.loadkit.answers import Answer, Request, text
 from crashcart.loadkit.run import NotReady
+from crashcart.loadkit.streams import choose
 from crashcart.loadkit.transport import Transport
 
 CATALOGUE = Request("GET", "/catalogue", "/catalogue")
@@ -29,8 +28,7 @@ class _Document(msgspec.Struct, frozen=True):
     skus_by_rank: list[_Item]
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(msgspec.Struct, frozen=True):
     """One product as far as a shopper's request needs it."""
 
     sku: str
@@ -51,7 +49,7 @@ class Shelf:
 
     def choose(self, random: Random) -> Product:
         """One product, the popular ones more often."""
-        return self._products[bisect_right(self._totals, random.random() * self._totals[-1], hi=len(self) - 1)]
+        return self._products[choose(self._totals, random)]
 
     def choose_several(self, count: int, random: Random) -> tuple[Product, ...]:
         """Up to `count` different products."""

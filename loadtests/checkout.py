@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -18,8 +17,7 @@ from loadtests.promises import ENDED_BADLY, OrderAnswer, order_answer
 CHECKOUT_OUTCOMES = ("ok", "error", "timeout", "refused", "declined", "sold_out")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What the shopper was told after one click."""
 
     word: OrderAnswer | Failure
@@ -32,8 +30,7 @@ class Told:
 DoubleClickResult = Literal["", "same", "different", "one-answer", "no-answer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """An order as it is sent, the same bytes each time."""
 
     request: Request

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import msgspec
@@ -44,8 +43,7 @@ ENDED_BADLY = ("order-failed", "order-cancelled")
 """Problems (409) that are the last word on an order, whatever was said before: it is not done and will not be."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderAnswer:
+class OrderAnswer(msgspec.Struct, frozen=True):
     """A final word on an order: done, or refused for a reason of business."""
 
     outcome: Literal["ok", "declined", "sold_out"]

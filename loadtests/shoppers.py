@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from random import Random
@@ -15,6 +14,7 @@ from crashcart.loadkit.answers import Answer, Failure, Request
 from crashcart.loadkit.desk import Desk
 from crashcart.loadkit.intents import Ending, IntentOutcome
 from crashcart.loadkit.shoppers import Shopper
+from crashcart.loadkit.streams import choose
 from crashcart.loadkit.transport import Transport
 from loadtests.catalogue import Catalogue, Product, Shelf, fetch
 from loadtests.checkout import CHECKOUT_OUTCOMES, Order, place
@@ -25,16 +25,14 @@ HOME = Request("GET", "/", "/")
 _WENT = ("ok", "error", "timeout", "refused")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """One page to look at: a product's, else a search, else the home page."""
 
     product: Product | None = None
     word: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """What one shopper means to do, drawn at arrival. Times to think are in seconds."""
 
     shopper: Shopper
@@ -195,7 +193,7 @@ class Shoppers:
 
 
 def _count(totals: Sequence[float], random: Random) -> int:
-    return random.choices(range(1, len(totals) + 1), cum_weights=totals)[0]
+    return choose(totals, random) + 1
 
 
 def _thought(mean_s: float, most_s: float, random: Random) -> float:

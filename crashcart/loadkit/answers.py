@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -16,8 +15,7 @@ TEXT_MAX = 200
 """Characters of the shop's text that are kept in a record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request. `path` is percent-encoded already."""
 
     method: str
@@ -28,8 +26,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back, read in full."""
 
     status: int = 0
@@ -60,8 +57,7 @@ class _Problem(msgspec.Struct, frozen=True):
     contact: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A request that was not answered as promised (neither declined nor sold out: those are answers)."""
 
     kind: FailureKind
@@ -76,7 +72,8 @@ class Failure:
     retry_after_s: float | None = None
     honest: bool = False
     """It was problem+json with a reference, a contact and a yes or no on trying again."""
-    detail: str = field(default="", compare=False)
+    detail: str = ""
+    """For people."""
 
     @property
     def is_key_conflict(self) -> bool:

@@ -82,7 +82,7 @@ class Control:
         return _json(200, self._run.status())
 
     def _metrics(self, _: bytes) -> tuple[int, str, bytes]:
-        return 200, "text/plain; version=0.0.4; charset=utf-8", self._run.metrics.render()
+        return 200, "text/plain; version=0.0.4; charset=utf-8", self._run.render_metrics()
 
     def _start(self, body: bytes) -> tuple[int, str, bytes]:
         if self._not_ready:

@@ -14,9 +14,11 @@ from random import Random
 from typing import Generic, Protocol, TypeVar
 
 import gevent
+import msgspec
 
 from crashcart.loadkit.answers import Answer, Failure, Request, failure_of
 from crashcart.loadkit.clock import Clock
+from crashcart.loadkit.deferred import Deferred
 from crashcart.loadkit.intents import Ending, IntentLog, IntentOutcome
 from crashcart.loadkit.metrics import ShopperMetrics
 from crashcart.loadkit.pace import Pace
@@ -36,8 +38,8 @@ FINISHED = ("ok", "declined", "sold_out")
 class RequestListener(Protocol):
     """Told of every request, as listeners to Locust's `events.request` are."""
 
-    def __call__(self, request: Request, answer: Answer, *, problem: str, started_wall_s: float, took_s: float) -> None:
-        """`problem` is empty where the request went well."""
+    def __call__(self, request: Request, answer: Answer, problem: str, started_wall_s: float, took_s: float) -> None:
+        """`problem` is empty where the request went well. Called soon after, not at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,14 @@ class Office:
     intents: IntentLog
     listener: RequestListener
     phase_at: Callable[[float], str]
+    later: Deferred
 
 
 class Wrong(Exception):
     """An answer with a good status whose content is not what was promised."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done(Generic[Value]):
+class Done(msgspec.Struct, Generic[Value], frozen=True):
     """How one operation, with all its tries, ended: with a value or with the last failure."""
 
     value: Value | None
@@ -116,13 +118,9 @@ class Desk:
                 failure = failure_of(answer)
         except Wrong as wrong:
             failure = Failure("error", definite=False, status=answer.status, problem="wrong-answer", detail=str(wrong))
-        self._office.listener(
-            request,
-            answer,
-            problem=failure.problem if failure else "",
-            started_wall_s=started_wall_s,
-            took_s=self.clock.now_s() - started_s,
-        )
+        took_s = self.clock.now_s() - started_s
+        problem = failure.problem if failure else ""
+        self._office.later.call(self._office.listener, request, answer, problem, started_wall_s, took_s)
         return value, failure
 
     def errand(
@@ -159,6 +157,9 @@ class Desk:
 
     def finish(self, sli: str, outcome: str, intended_s: float, done_s: float) -> None:
         """Count one finished operation."""
+        self._office.later.call(self._count_finished, sli, outcome, intended_s, done_s)
+
+    def _count_finished(self, sli: str, outcome: str, intended_s: float, done_s: float) -> None:
         latency_s = max(done_s - intended_s, 0.0)
         good = outcome in FINISHED
         self._office.metrics.event(
@@ -172,9 +173,8 @@ class Desk:
         "Safe to try again" was not true where the same request with the same key was then called a conflict.
         """
         conflict = failure.safe_to_retry is True and next_failure is not None and next_failure.is_key_conflict
-        self._office.metrics.failure(
-            self._office.phase_at(meant_s), self._indices, honest=failure.honest and not conflict
-        )
+        honest = failure.honest and not conflict
+        self._office.later.call(self._office.metrics.failure, self._office.phase_at(meant_s), self._indices, honest)
 
     def about_to_send(self, *, intended_s: float, what: Mapping[str, object]) -> None:
         """Put the intent's next send on disk. Only when this has returned may it be sent."""
@@ -197,9 +197,10 @@ class Desk:
         self._office.intents.end(self.shopper.key, ending, done_s=done_s)
         latency_s = max(done_s - self._planned_s, 0.0) if ending.outcome in FINISHED else None
         phase = self._office.phase_at(self._planned_s)
-        self._office.metrics.event(PURCHASE, ending.outcome, phase, self._indices, latency_s)
+        later, metrics = self._office.later, self._office.metrics
+        later.call(metrics.event, PURCHASE, ending.outcome, phase, self._indices, latency_s)
         if ending.double_click:
-            self._office.metrics.double_click(ending.double_click)
+            later.call(metrics.double_click, ending.double_click)
 
     def abandon_intent(self, problem: str) -> None:
         """End an open intent for a reason that lies with the load: unknown where anything was sent, else blocked."""

@@ -42,7 +42,7 @@ class Statistics:
         self._request = environment.events.request
         self._errors: dict[str, RuntimeError] = {}
 
-    def __call__(self, request: Request, answer: Answer, *, problem: str, started_wall_s: float, took_s: float) -> None:
+    def __call__(self, request: Request, answer: Answer, problem: str, started_wall_s: float, took_s: float) -> None:
         """As `RequestListener` says. Locust's times count from the send, our metrics' from the intended time."""
         self._request.fire(  # type: ignore[no-untyped-call]
             request_type=request.method,
@@ -177,4 +177,4 @@ def _on_stop(environment: Environment, **_: Any) -> None:
 
 def _metrics(user_class: type[OpenLoopUser], environment: Environment) -> Response:
     run = user_class.of_environment(environment)
-    return Response(run.metrics.render() if run else b"", mimetype="text/plain; version=0.0.4")
+    return Response(run.render_metrics() if run else b"", mimetype="text/plain; version=0.0.4")

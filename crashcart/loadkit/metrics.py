@@ -142,7 +142,7 @@ class ShopperMetrics:
             else:
                 rows[index].observe(latency_s)
 
-    def failure(self, phase: str, indices: Sequence[int], *, honest: bool) -> None:
+    def failure(self, phase: str, indices: Sequence[int], honest: bool) -> None:
         """A request failed."""
         self._failures[honest, phase].count(indices)
 

@@ -7,40 +7,11 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from hdrh.histogram import HdrHistogram
-
 from crashcart.loadkit.files import JsonLines
-
-_HIGHEST_US = 60_000_000
-"""A minute; what takes longer is counted as that."""
+from crashcart.loadkit.histograms import Histogram
 
 WRITTEN_AFTER_S = 1.25
 """A second's line is written this long after the second began: what was measured in it has been noted by then."""
-
-
-class Histogram:
-    """An HDR histogram of durations: 1 µs to a minute, three significant digits."""
-
-    def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, _HIGHEST_US, 3)
-
-    def record(self, seconds: float) -> None:
-        """Count one duration."""
-        self._histogram.record_value(min(max(int(seconds * 1e6), 1), _HIGHEST_US))
-
-    @property
-    def count(self) -> int:
-        """How many were counted."""
-        return int(self._histogram.get_total_count())
-
-    def percentile_ms(self, percent: float) -> float:
-        """Milliseconds; 0 where nothing was counted."""
-        return float(self._histogram.get_value_at_percentile(percent)) / 1000 if self.count else 0.0
-
-    def summary(self) -> dict[str, object]:
-        """Count, percentiles, and the whole histogram in HdrHistogram's own base64 encoding (values in µs)."""
-        percents = {f"p{percent:g}_ms": self.percentile_ms(percent) for percent in (50, 90, 99, 99.9, 100)}
-        return {"count": self.count, **percents, "hdr": self._histogram.encode().decode("ascii")}
 
 
 @dataclass(slots=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 
 import msgspec
 
-from crashcart.loadkit.streams import key_for, stream
+from crashcart.loadkit.streams import choose, key_for, stream
 from crashcart.model.errors import BadFile
 from crashcart.model.load import LoadProgram
 
@@ -18,8 +17,7 @@ ALL = "all"
 """The cohort that everybody is in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shopper:
+class Shopper(msgspec.Struct, frozen=True):
     """One arrival."""
 
     number: int
@@ -64,7 +62,7 @@ class Crowd:
         """Shopper `number`; the same for the same seed, whoever else comes and goes."""
         random = stream(self._seed, number, "who")
         buys = random.random() < self._purchase_share
-        cohorts = {name: random.choices(values, cum_weights=totals)[0] for name, values, totals in self._dimensions}
+        cohorts = {name: values[choose(totals, random)] for name, values, totals in self._dimensions}
         key = key_for(self._salt, self._seed, number, "purchase") if buys else None
         return Shopper(number, arrival_s, cohorts, key, self._seed, self._salt)
 

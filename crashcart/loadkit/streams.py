@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+from bisect import bisect_right
+from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 
 ARRIVALS = "arrivals"
 """The purpose of the stream that says when shoppers come; it belongs to no shopper (number −1)."""
-
-_KEYS = uuid.UUID("6d0c4b4e-6f0d-5e0a-9d52-0d1f6f2c7f10")
 
 
 def stream(seed: int, shopper: int, purpose: str) -> Random:
@@ -19,5 +18,11 @@ def stream(seed: int, shopper: int, purpose: str) -> Random:
 
 
 def key_for(salt: str, seed: int, shopper: int, what: str) -> str:
-    """A UUID for one thing that one shopper does, used as its idempotency key. `salt` keeps runs on one shop apart."""
-    return str(uuid.uuid5(_KEYS, f"{salt}/{seed}/{shopper}/{what}"))
+    """A UUID (version 8), the idempotency key of one thing one shopper does. `salt` keeps runs on one shop apart."""
+    digest = blake2b(f"{salt}/{seed}/{shopper}/{what}".encode(), digest_size=16, person=b"key").hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-a{digest[17:20]}-{digest[20:]}"
+
+
+def choose(totals: Sequence[float], random: Random) -> int:
+    """An index, by the running totals of its weights."""
+    return bisect_right(totals, random.random() * totals[-1], hi=len(totals) - 1)

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 
 from crashcart.loadkit.answers import Answer, Request
+from crashcart.loadkit.deferred import Deferred
 from crashcart.loadkit.desk import PURCHASE, Desk, Office
 from crashcart.loadkit.intents import INTENT_OUTCOMES, IntentLog
 from crashcart.loadkit.metrics import ShopperMetrics
@@ -94,11 +95,12 @@ class Rig:
             intents=IntentLog(out),
             listener=self._listen,
             phase_at=phase_at,
+            later=Deferred(),
         )
         self.shopper = shopper(buys=buys)
         self.desk = Desk(self.office, self.shopper, planned_s if buys else None)
 
-    def _listen(self, request: Request, answer: Answer, *, problem: str, started_wall_s: float, took_s: float) -> None:
+    def _listen(self, request: Request, answer: Answer, problem: str, started_wall_s: float, took_s: float) -> None:
         self.problems.append(problem)
 
     def intents(self) -> list[dict[str, Any]]:
@@ -110,6 +112,7 @@ class Rig:
 
     def counted(self) -> dict[str, float]:
         """Every counter that is not 0: `name{labels}` → value."""
+        self.office.later.flush()
         return {name: value for name, value in samples(self.metrics).items() if value}
 
 

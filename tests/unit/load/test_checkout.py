@@ -196,6 +196,7 @@ def test_two_orders_for_one_key_are_said_aloud(tmp_path: Path) -> None:
     rig = Rig(tmp_path, in_turn([ACCEPTED, other]))
     ending = buy(rig, double_click=True)
     assert (ending["outcome"], ending["double_click"]) == ("ok", "different")
+    assert rig.counted()['shopper_double_clicks_total{result="different"}'] == 1
     assert rig.metrics.different_orders == 1
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hdrh.histogram import HdrHistogram
 
-from crashcart.loadkit.pace import Histogram, Pace
+from crashcart.loadkit.histograms import Histogram
+from crashcart.loadkit.pace import Pace
 from tests.unit.load.fakes import read_lines
 
 
@@ -76,4 +78,13 @@ def test_a_histogram_can_be_read_by_any_reader_of_hdr() -> None:
     summary = histogram.summary()
     theirs = HdrHistogram.decode(str(summary["hdr"]))
     assert theirs.get_total_count() == summary["count"] == 1002
-    assert 495 < theirs.get_value_at_percentile(50) / 1000 < 505
+    assert theirs.get_value_at_percentile(50) / 1000 == pytest.approx(500, rel=0.001)
+    for percent in (10, 50, 90, 99, 99.9, 100):
+        assert histogram.percentile_ms(percent) == pytest.approx(
+            theirs.get_value_at_percentile(percent) / 1000, rel=0.001
+        )
+
+
+def test_a_histogram_of_nothing_says_nothing() -> None:
+    assert Histogram().percentile_ms(99) == 0.0
+    assert Histogram().summary()["count"] == 0

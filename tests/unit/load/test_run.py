@@ -139,10 +139,10 @@ def test_every_arrival_of_the_schedule_is_started_and_counted(tmp_path: Path) ->
 def test_the_schedule_does_not_wait_for_a_shop_that_hangs(tmp_path: Path) -> None:
     """Open loop: nobody is ever answered, and everybody comes all the same."""
     everybody_came = Event()
-    run, behaviour = make_run(tmp_path, waits_for(everybody_came))
+    run, _ = make_run(tmp_path, waits_for(everybody_came))
     run.start(time.monotonic())
     driving = gevent.spawn(run.drive)
-    while len(behaviour.planned) < len(schedule()):
+    while run.metrics.scheduled < len(schedule()):
         gevent.sleep(0.01)
     assert run.status()["in_flight"] == len(schedule())
     everybody_came.set()
@@ -157,7 +157,7 @@ def test_who_cannot_be_started_is_counted_and_their_intents_say_so(
     run, behaviour = make_run(tmp_path, waits_for(leave), max_in_flight=3)
     run.start(time.monotonic())
     driving = gevent.spawn(run.drive)
-    while len(behaviour.planned) < len(schedule()):
+    while run.metrics.scheduled < len(schedule()):
         gevent.sleep(0.01)
     leave.set()
     driving.join()
