@@ -36,7 +36,7 @@ def render_page(recording: Path, verdict: Verdict) -> str:
     drawn = [
         *panels.timeline_panels(stage, timeline, plan),
         lanes.cohort_panel(stage, timeline, plan, verdict),
-        lanes.evidence_panel(stage, timeline),
+        lanes.evidence_panel(stage, timeline, plan),
         panels.generator(stage, timeline) if sum(timeline.sessions_scheduled) else None,
     ]
     groups = group_objectives(verdict.objectives)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import msgspec
 from markupsafe import Markup
 
 from crashcart.model.plan import Plan
@@ -16,11 +18,16 @@ from crashcart.reporting.timeline import EXCUSED, Lane, Probes, Timeline
 _LANE_PX = 28.0
 _PROBE_PX = 84.0
 _FAILED_PX = 12.0
+_STANDS_OUT = 3.5
+"""Standard errors by which a cohort must differ from the rest of its dimension …"""
+_FEWEST_LOST = 5
+"""… and purchases that it must have lost to be named: of ten cohorts chance rarely makes one like that."""
+_MISSED: dict[Outcome | None, str] = {Outcome.FAIL: " ✗", Outcome.INCONCLUSIVE: " ?"}
 _FULL_HEIGHTS = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 def cohort_panel(scene: Scene, timeline: Timeline, plan: Plan, verdict: Verdict) -> Panel | None:
-    """Share of purchases that did not come through, by cohort; the worst one stands out. None without cohorts."""
+    """Share of purchases that did not come through, by cohort; one that stands out is marked. None without cohorts."""
     lanes = [lane for lane in timeline.lanes if sum(lane.valid)]
     if not lanes:
         return None
@@ -29,49 +36,82 @@ def cohort_panel(scene: Scene, timeline: Timeline, plan: Plan, verdict: Verdict)
         note = f"In all {len(lanes)} cohorts every purchase was completed"
         note += ", but for those declined or sold out." if excused else "."
         return Panel("cohorts", "Purchases by cohort", "", note, ())
-    objectives = _purchase_objectives(plan, verdict)
+    phase = _worst_phase(lanes)
+    judged = _judged(plan, verdict, phase)
+    scores = {lane.name: _score(lane, phase, judged) for lane in lanes}
     highest = max(bad / valid for lane in lanes for bad, valid in zip(lane.bad, lane.valid, strict=True) if valid)
     full = next(height for height in _FULL_HEIGHTS if height >= highest)
-    worst = _worst(lanes, objectives)
-    strips = tuple(_lane(scene, timeline, lane, full, objectives.get(lane.name), lane is worst) for lane in lanes)
-    note = ""
+    worst = _outstanding(lanes, scores)
+    strips = tuple(_lane(scene, timeline, lane, full, scores[lane.name], lane is worst) for lane in lanes)
+    note = f"In the phase {phase} no cohort stands out."
     if worst is not None:
-        note = f"Worst: {words.cohort(worst.name)}, {_success(worst, objectives.get(worst.name))}."
-    unit = f"share of purchases not completed; a full bar is {words.target(full)}"
+        note = f"Worst: {words.cohort(worst.name)}, {scores[worst.name].said} completed in the phase {phase}."
+    unit = f"share of purchases not completed; a full bar is {words.target(full)}; at the right, completed in {phase}"
     return Panel("cohorts", "Purchases by cohort", unit, note, strips)
 
 
-def _purchase_objectives(plan: Plan, verdict: Verdict) -> dict[str, ObjectiveResult]:
-    """Results of the SLO on purchases by cohort, of the phase in which they were worst for all."""
+class _Score(msgspec.Struct, frozen=True):
+    """How many of a cohort's purchases came through in the phase that is looked at."""
+
+    done: int
+    valid: int
+    outcome: Outcome | None
+    """None where no objective was set for it."""
+
+    @property
+    def share(self) -> float | None:
+        return self.done / self.valid if self.valid else None
+
+    @property
+    def said(self) -> str:
+        return f"{words.share(self.share)} of {words.count(self.valid)}"
+
+
+def _worst_phase(lanes: Sequence[Lane]) -> str:
+    """The phase in which the least share came through. Each dimension holds all shoppers: the first one's is enough."""
+    first = [lane.completed_by_phase for lane in lanes if lane.dimension == lanes[0].dimension]
+    totals: dict[str, list[int]] = {}
+    for by_phase in first:
+        for phase, (done, valid) in by_phase.items():
+            total = totals.setdefault(phase, [0, 0])
+            total[0] += done
+            total[1] += valid
+    return min(totals, key=lambda phase: (totals[phase][0] / totals[phase][1], phase))
+
+
+def _judged(plan: Plan, verdict: Verdict, phase: str) -> dict[str, ObjectiveResult]:
+    """Results of the SLO on purchases in that phase, by cohort; empty where none was expected of it."""
     names = {
         slo.name for slo in plan.slos if any(m.label == "sli" and m.value == "purchase" for m in slo.good.matchers)
     }
-    found = [one for one in verdict.objectives if one.slo in names and one.observed is not None]
-    if not found:
-        return {}
-    phase = min(found, key=lambda one: (one.cohort != "all", one.observed or 0.0)).phase
-    return {one.cohort: one for one in found if one.phase == phase}
+    return {one.cohort: one for one in verdict.objectives if one.slo in names and one.phase == phase and one.valid}
 
 
-def _worst(lanes: Sequence[Lane], objectives: dict[str, ObjectiveResult]) -> Lane | None:
-    """By the verdict's margin where there is one, else by the share lost; None where nothing was lost."""
-    lossy = [lane for lane in lanes if sum(lane.bad)]
-    judged = [lane for lane in lossy if lane.name in objectives]
-    if judged:
-        return min(judged, key=lambda lane: objectives[lane.name].margin or 0.0)
-    return max(lossy, key=lambda lane: sum(lane.bad) / sum(lane.valid), default=None)
+def _score(lane: Lane, phase: str, judged: dict[str, ObjectiveResult]) -> _Score:
+    """The verdict's own count where there is one, so that the page says one thing."""
+    if lane.name in judged:
+        result = judged[lane.name]
+        return _Score(result.good, result.valid, result.outcome)
+    return _Score(*lane.completed_by_phase.get(phase, (0, 0)), None)
 
 
-def _success(lane: Lane, judged: ObjectiveResult | None) -> str:
-    if judged is not None:
-        return f"{words.share(judged.observed)} of {words.count(judged.valid)} completed in {judged.phase}"
-    valid = sum(lane.valid)
-    return f"{words.share(1 - sum(lane.bad) / valid)} of {words.count(valid)} completed"
+def _outstanding(lanes: Sequence[Lane], scores: dict[str, _Score]) -> Lane | None:
+    """The cohort that is worse than the rest of its dimension by more than chance; None where all are much alike."""
+
+    def excess(lane: Lane) -> float:
+        others = [scores[one.name] for one in lanes if one.dimension == lane.dimension and one is not lane]
+        mine, rest = scores[lane.name], sum(one.valid for one in others)
+        if mine.valid - mine.done < _FEWEST_LOST or not rest:
+            return 0.0
+        expected = (sum(one.done for one in others) + mine.done) / (rest + mine.valid)
+        spread = math.sqrt(expected * (1 - expected) * (1 / mine.valid + 1 / rest)) or math.inf
+        return (sum(one.done for one in others) / rest - mine.done / mine.valid) / spread
+
+    worst = max(lanes, key=excess)
+    return worst if excess(worst) > _STANDS_OUT else None
 
 
-def _lane(
-    scene: Scene, timeline: Timeline, lane: Lane, full: float, judged: ObjectiveResult | None, worst: bool
-) -> Strip:
+def _lane(scene: Scene, timeline: Timeline, lane: Lane, full: float, score: _Score, worst: bool) -> Strip:
     cells, css = timeline.cells, "c-worst" if worst else "c-lost"
     scale = svg.Linear(full, _LANE_PX)
     shares = [bad / valid if valid else 0.0 for bad, valid in zip(lane.bad, lane.valid, strict=True)]
@@ -82,14 +122,11 @@ def _lane(
         )
         for i in range(cells.count)
     )
-    observed = words.share(judged.observed if judged else 1 - sum(lane.bad) / sum(lane.valid))
-    met = "" if judged is None or judged.outcome is Outcome.PASS else " ✗" if judged.outcome is Outcome.FAIL else " ?"
-    value = f"{observed}{met}"
+    value = f"{words.share(score.share)}{_MISSED.get(score.outcome, '')}"
     label = svg.text("100%", _LANE_PX / 2 + 5, value, f"label {'c-worst' if worst else 'c-lane'}", dx_px=8)
-    summary = f"{words.cohort(lane.name)}: {_success(lane, judged)}"
     drawing = svg.drawing(
         _LANE_PX,
-        summary,
+        f"{words.cohort(lane.name)}: {score.said} completed",
         scene.backdrop(_LANE_PX),
         svg.level(_LANE_PX, "grid"),
         svg.curves(_LANE_PX, bars),
@@ -106,8 +143,16 @@ def _cell(scene: Scene, timeline: Timeline, lane: Lane, i: int) -> str:
     return f"{words.cohort(lane.name)}, {span}: {lane.bad[i]} of {lane.valid[i]} not completed"
 
 
-def evidence_panel(scene: Scene, timeline: Timeline) -> Panel | None:
-    """Probes through each watched proxy and beside it: the fault must show on one side only. None without probes."""
+_SHOWS = {
+    "added-latency": "A slow link shows through the proxy and not beside it.",
+    "unreachable": "A cut link shows through the proxy and not beside it.",
+    "instance-down": "A killed instance answers on neither side.",
+    "none": "A no-op shows on neither side.",
+}
+
+
+def evidence_panel(scene: Scene, timeline: Timeline, plan: Plan) -> Panel | None:
+    """Probes through each watched proxy and beside it, and what they should show. None without probes."""
     proxies = sorted({probes.proxy for probes in timeline.probes})
     if not proxies:
         return None
@@ -119,10 +164,9 @@ def evidence_panel(scene: Scene, timeline: Timeline) -> Panel | None:
         for proxy in proxies
     )
     key = (Key("c-through", "through the proxy"), Key("c-beside", "beside it"), Key("c-unanswered", "not answered"))
+    note = " ".join(dict.fromkeys(_SHOWS[fault.effect.measure] for fault in plan.faults))
     unit = "round trip of our own probes, log scale"
-    return Panel(
-        "evidence", "Evidence", unit, "A fault must show through the proxy and not beside it.", strips, key, True
-    )
+    return Panel("evidence", "Evidence", unit, note, strips, key, always_key=True)
 
 
 def _probe(scene: Scene, timeline: Timeline, scale: svg.Log, through: Probes | None, beside: Probes | None) -> Markup:

@@ -73,6 +73,8 @@ class Lane(msgspec.Struct, frozen=True):
     declared_share: float
     bad: Counts
     valid: Counts
+    completed_by_phase: dict[str, tuple[int, int]]
+    """Phase → (completed, valid), by the phase that the load gave the purchase."""
 
     @property
     def name(self) -> str:
@@ -185,7 +187,7 @@ def _table(connection: duckdb.DuckDBPyConnection, recording: Path, name: str, co
 
 _LAST_WORD = """
 CREATE TEMP TABLE intents AS
-SELECT id, max(planned_s) AS planned_s, any_value(cohorts) AS cohorts,
+SELECT id, max(phase) AS phase, max(planned_s) AS planned_s, any_value(cohorts) AS cohorts,
        coalesce(max(outcome), CASE WHEN min(sent_s) IS NULL THEN 'blocked' ELSE 'unknown' END) AS outcome,
        min(intended_s) AS intended_s, min(sent_s) AS sent_s, max(done_s) AS done_s, max(latency_ms) AS latency_ms
 FROM raw_intents GROUP BY id
@@ -258,7 +260,13 @@ def _lanes(connection: duckdb.DuckDBPyConnection, cells: Bins, plan: Plan) -> It
                 declared_share=declared,
                 bad=_count(connection, cells, "planned_s", f"{counted} AND outcome <> 'ok'", pointer, name),
                 valid=_count(connection, cells, "planned_s", counted, pointer, name),
+                completed_by_phase=_by_phase(connection, counted, pointer, name),
             )
+
+
+def _by_phase(connection: duckdb.DuckDBPyConnection, source: str, *arguments: object) -> dict[str, tuple[int, int]]:
+    query = f"SELECT phase, count(*) FILTER (outcome = 'ok'), count(*) FROM {source} GROUP BY phase"  # noqa: S608 - ours
+    return {phase: (done, valid) for phase, done, valid in connection.execute(query, arguments).fetchall()}
 
 
 def _probes(connection: duckdb.DuckDBPyConnection, bins: Bins) -> Iterable[Probes]:

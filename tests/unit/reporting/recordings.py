@@ -180,6 +180,8 @@ def _intents(plan: Plan, story: Story) -> Iterable[dict[str, object]]:
             latency = rng.lognormvariate(5.4, 0.6) * (4 if since < 3 else 1)
             if rng.random() < story.lost_in_fault * (2.5 if since < 3 else 0.7):
                 outcome = rng.choices(("failed", "unknown", "gave_up", "blocked"), (0.7, 0.15, 0.1, 0.05))[0]
+        if 0 <= since < fault.duration_s and story.all_lost and rng.random() < story.all_lost:
+            outcome = "failed"
         if since > 0 and cohorts["network"] == "amex" and rng.random() < story.amex_lost:
             outcome = "failed"
         sent = outcome not in ("blocked", "gave_up")

@@ -35,6 +35,8 @@ class Story:
     """Share of visa purchases lost while the fault acts."""
     amex_lost: float = 0.0
     """Share of amex purchases lost from the fault to the end."""
+    all_lost: float = 0.0
+    """Share of everybody's purchases lost while the fault acts."""
     fault_acts: bool = True
     hostile: str = ""
     """Text from the shop that turns up wherever the shop's text does."""

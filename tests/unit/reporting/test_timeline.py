@@ -77,7 +77,9 @@ def _diary(folder: Path) -> str:
     lines = []
     for row in records:
         cohorts = json.loads(str(row["cohorts"]))
-        lines.append({"r": "intent", "id": row["id"], "planned_s": row["planned_s"], "cohorts": cohorts})
+        lines.append(
+            {"r": "intent", "id": row["id"], "phase": row["phase"], "planned_s": row["planned_s"], "cohorts": cohorts}
+        )
         if row["sent_s"] is not None:
             for attempt in (1, 2):
                 late = 0.001 * (attempt - 1)
