@@ -78,10 +78,10 @@ def test_a_histogram_can_be_read_by_any_reader_of_hdr() -> None:
     summary = histogram.summary()
     theirs = HdrHistogram.decode(str(summary["hdr"]))
     assert theirs.get_total_count() == summary["count"] == 1002
-    assert theirs.get_value_at_percentile(50) / 1000 == pytest.approx(500, rel=0.001)
+    assert theirs.get_value_at_percentile(50) / 1000 == pytest.approx(500, rel=0.002)
     for percent in (10, 50, 90, 99, 99.9, 100):
         assert histogram.percentile_ms(percent) == pytest.approx(
-            theirs.get_value_at_percentile(percent) / 1000, rel=0.001
+            theirs.get_value_at_percentile(percent) / 1000, rel=0.002
         )
 
 
