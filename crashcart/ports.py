@@ -175,8 +175,8 @@ class Watchdog(Protocol):
     def beat(self) -> None:
         """The harness is alive. Several times a second."""
 
-    def alive(self) -> bool:
-        """Whether it still watches."""
+    def trouble(self) -> Sequence[str]:
+        """Empty while it watches over a run that is whole; else that it died, or what it did in the harness's place."""
 
     def release(self) -> None:
         """The run ended well: stand down."""

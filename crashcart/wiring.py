@@ -18,7 +18,7 @@ import msgspec
 
 from crashcart.faults import registry
 from crashcart.loading import Project
-from crashcart.model.errors import ExitStatus, UsageError
+from crashcart.model.errors import ExitStatus, NotUndone, UsageError
 from crashcart.model.plan import Plan
 from crashcart.planning import Request, plan
 
@@ -52,12 +52,16 @@ def run_and_judge(project: Project, made: Plan, runs_dir: Path, console: Console
     from crashcart.live import make_view
     from crashcart.running import Prepared, run
     from crashcart.running.interrupts import Interrupted, Interrupts
+    from crashcart.safety.recover import recover
     from crashcart.safety.runlock import runlock
     from crashcart.tools import find_tools
 
     tools = find_tools()
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     with runlock(run_id):
+        left = recover(lambda line: console.print(line, markup=False))
+        if left.not_undone:
+            raise NotUndone("; ".join(left.not_undone), remedy="mend it by hand, then run `crashcart recover`")
         out = _new_recording(runs_dir, made.name, run_id)
         versions = {
             tool.name: tool.version for tool in (tools.postgres, tools.valkey, tools.toxiproxy, tools.prometheus)

@@ -34,8 +34,8 @@ class LinkFault:
 
     def steps(
         self,
-        settings: msgspec.Struct,  # noqa: ARG002 - the port gives it, others need it
-        fault_id: str,  # noqa: ARG002 - as above
+        settings: msgspec.Struct,
+        fault_id: str,
         targets: Sequence[str],
         topology: Topology,
     ) -> tuple[Step, ...]:

@@ -27,7 +27,7 @@ class Noop(LinkFault):
         assert isinstance(settings, LinkSettings)
         return f"nothing is done to {settings.link}"
 
-    def effect(self, settings: msgspec.Struct) -> Effect:  # noqa: ARG002 - the port gives it
+    def effect(self, settings: msgspec.Struct) -> Effect:
         """None, beyond noise."""
         return Effect("none", at_least_ms=NOISE_MS)
 

@@ -50,14 +50,14 @@ class Kill:
         assert isinstance(settings, Settings)
         return f"{settings.service} is killed"
 
-    def effect(self, settings: msgspec.Struct) -> Effect:  # noqa: ARG002 - the port gives it
+    def effect(self, settings: msgspec.Struct) -> Effect:
         """Beside the proxy, too, nobody answers."""
         return Effect("instance-down", settle_s=RESTART_S)
 
     def steps(
         self,
-        settings: msgspec.Struct,  # noqa: ARG002 - as above
-        fault_id: str,  # noqa: ARG002 - as above
+        settings: msgspec.Struct,
+        fault_id: str,
         targets: Sequence[str],
         topology: Topology,
     ) -> tuple[Step, ...]:

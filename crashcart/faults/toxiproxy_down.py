@@ -25,15 +25,15 @@ class Down(LinkFault):
         assert isinstance(settings, LinkSettings)
         return f"{settings.link} is down"
 
-    def effect(self, settings: msgspec.Struct) -> Effect:  # noqa: ARG002 - the port gives it
+    def effect(self, settings: msgspec.Struct) -> Effect:
         """Through the proxy nobody answers; beside it somebody does."""
         return Effect("unreachable")
 
-    def apply(self, step: Step, world: World) -> None:  # noqa: ARG002 - it acts through Toxiproxy alone
+    def apply(self, step: Step, world: World) -> None:
         """Disable the proxy."""
         Toxiproxy(step.data["api"]).set_enabled(step.target, False)
 
-    def undo(self, step: Step, world: World) -> None:  # noqa: ARG002 - as above
+    def undo(self, step: Step, world: World) -> None:
         """Enable it; one that is enabled stays so."""
         Toxiproxy(step.data["api"]).set_enabled(step.target, True)
 

@@ -69,12 +69,12 @@ class Latency(LinkFault):
         toxic = {"toxic": f"crashcart-{fault_id}", "stream": settings.direction, "attributes": attributes}
         return tuple(Step(self.kind, target, {"api": topology.toxiproxy_api, **toxic}) for target in targets)
 
-    def apply(self, step: Step, world: World) -> None:  # noqa: ARG002 - it acts through Toxiproxy alone
+    def apply(self, step: Step, world: World) -> None:
         """Add the toxic; connections that are open feel it too."""
         toxic = ToxicSpec(step.data["toxic"], "latency", step.data["stream"], 1.0, step.data["attributes"])
         Toxiproxy(step.data["api"]).add_toxic(step.target, toxic)
 
-    def undo(self, step: Step, world: World) -> None:  # noqa: ARG002 - as above
+    def undo(self, step: Step, world: World) -> None:
         """Remove it; one that is not there is fine."""
         Toxiproxy(step.data["api"]).remove_toxic(step.target, step.data["toxic"])
 

@@ -206,14 +206,14 @@ class Timeline:
 
     def _look_for_the_dead(self) -> None:
         dead = {} if self._acting else dict(self.crew.stack.dead())
-        if not self.crew.watchdog.alive():
-            dead["watchdog"] = ()
+        if trouble := tuple(self.crew.watchdog.trouble()):
+            dead["watchdog"] = trouble
         for part, last_lines in dead.items():
             if part in self._dead:
                 continue
             self._dead.add(part)
             self._event("died", part=part, last_lines=list(last_lines))
-            self.crew.view.note(f"{part} died")
+            self.crew.view.note(f"{part}: {last_lines[0]}" if part == "watchdog" else f"{part} died")
             if part in HARNESS_PARTS or part == "watchdog":
                 self.ended = self.ended or "broken"
 

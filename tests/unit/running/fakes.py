@@ -133,8 +133,8 @@ class FakeWatchdog:
     def beat(self) -> None:
         self.beats += 1
 
-    def alive(self) -> bool:
-        return self.lives
+    def trouble(self) -> Sequence[str]:
+        return () if self.lives else ("the watchdog has ended with status 1",)
 
     def release(self) -> None:
         return
