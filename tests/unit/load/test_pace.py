@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
+from random import Random
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -71,18 +73,23 @@ def test_closing_writes_every_second_that_was_begun(tmp_path: Path) -> None:
 
 def test_a_histogram_can_be_read_by_any_reader_of_hdr() -> None:
     histogram = Histogram()
-    for milliseconds in range(1, 1001):
-        histogram.record(milliseconds / 1000)
-    histogram.record(3600)
-    histogram.record(0)
+    for seconds in (*(milliseconds / 1000 for milliseconds in range(1, 1001)), 3600, 0):
+        histogram.record(seconds)
     summary = histogram.summary()
     theirs = HdrHistogram.decode(str(summary["hdr"]))
     assert theirs.get_total_count() == summary["count"] == 1002
     assert theirs.get_value_at_percentile(50) / 1000 == pytest.approx(500, rel=0.002)
-    for percent in (10, 50, 90, 99, 99.9, 100):
-        assert histogram.percentile_ms(percent) == pytest.approx(
-            theirs.get_value_at_percentile(percent) / 1000, rel=0.002
-        )
+    assert theirs.get_value_at_percentile(100) / 1e6 == pytest.approx(60, rel=0.002)
+
+
+@pytest.mark.parametrize("percent", [10, 50, 90, 99, 99.9, 100])
+def test_percentiles_are_the_nearest_rank_to_a_tenth_of_a_percent(percent: float) -> None:
+    histogram, random = Histogram(), Random(1)
+    seconds = sorted(random.lognormvariate(-4, 1) for _ in range(5000))
+    for one in seconds:
+        histogram.record(one)
+    rank = ceil(percent / 100 * len(seconds))
+    assert histogram.percentile_ms(percent) == pytest.approx(seconds[rank - 1] * 1000, rel=0.001)
 
 
 def test_a_histogram_of_nothing_says_nothing() -> None:
