@@ -36,7 +36,7 @@ class Inventory:
     async def open(self) -> None:
         """Connect to the database."""
         self._database = await connect(
-            "inventory-db", min_size=env_int("DB_MIN_SIZE", 4), max_size=env_int("DB_MAX_SIZE", 24)
+            "inventory-db", min_size=env_int("DB_MIN_SIZE", 8), max_size=env_int("DB_MAX_SIZE", 24)
         )
 
     async def close(self) -> None:

@@ -22,6 +22,38 @@ MAX_HANGING = 4
 """While there is no connection at all, so many attempts may hang beside each other."""
 WAITERS_PER_CONNECTION = 4
 
+# Array types that Postgres has had under these numbers for ever: (oid, name, element's oid). Told to asyncpg
+# beforehand, or it asks each new connection's server for them, with four round trips and a query of some
+# milliseconds.
+_ARRAYS = (
+    (1000, "bool", 16),
+    (1005, "int2", 21),
+    (1007, "int4", 23),
+    (1009, "text", 25),
+    (1015, "varchar", 1043),
+    (1016, "int8", 20),
+    (1022, "float8", 701),
+    (1185, "timestamptz", 1184),
+    (2951, "uuid", 2950),
+    (3807, "jsonb", 3802),
+)
+_ARRAY_TYPES = [
+    {
+        "oid": oid,
+        "ns": "pg_catalog",
+        "name": f"_{name}",
+        "kind": b"b",
+        "basetype": None,
+        "elemtype": element,
+        "elemtype_name": name,
+        "elemdelim": ",",
+        "range_subtype": None,
+        "attrtypoids": None,
+        "attrnames": None,
+    }
+    for oid, name, element in _ARRAYS
+]
+
 _CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -158,6 +190,8 @@ class SessionPool:
             return
         finally:
             self._opening -= 1
+        # There is no public way to say it.
+        session._protocol.get_settings().register_data_types(_ARRAY_TYPES)  # type: ignore[attr-defined]  # noqa: SLF001
         if self._down is not None:
             log("database-up", link=self._link)
         self._down = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from stack.kit import context, database
@@ -344,5 +345,24 @@ def test_start_up_waits_for_a_database_that_is_not_there_yet(link: Proxy) -> Non
         notes = await opening
         assert await notes.fetchval("SELECT 7") == 7
         await notes.close()
+
+    run(main())
+
+
+def test_a_new_connection_asks_the_server_for_no_types(link: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four round trips more for a first statement are felt just when the link is slow."""
+
+    async def looked_up(*_: object) -> None:
+        raise AssertionError("the driver looks types up")
+
+    async def main() -> None:
+        monkeypatch.setattr(asyncpg.Connection, "_introspect_types", looked_up)
+        async with opened() as notes:
+            row = await notes.fetchrow(
+                "SELECT $1::int[], $2::text[], $3::uuid[], $4::bigint[], now(), array_agg(id), array_agg(text) FROM notes",
+                *([1], ["a"], [], [2]),
+            )
+            assert row is not None
+            assert list(row)[:4] == [[1], ["a"], [], [2]]
 
     run(main())
