@@ -30,8 +30,6 @@ from crashcart.runtimes.topology_file import save_topology
 from crashcart.runtimes.toxiproxy_server import populate, toxiproxy_argv
 from crashcart.tools import ServerAccount, Toolbox
 
-READY_WITHIN_S = 60.0
-"""A busy machine takes longer than the five seconds of an idle one; what hangs is found out all the same."""
 _LOOK_S = 0.1
 
 
@@ -48,7 +46,7 @@ class Order:
     toolbox: Toolbox
     account: ServerAccount
     cache: Path
-    ready_within_s: float = READY_WITHIN_S
+    ready_within_s: float
 
 
 class Boot:
@@ -94,6 +92,7 @@ class Boot:
             boot_s=self._timeline.elapsed_s(),
             timeline=self._timeline.marks(),
             log_dir=self._order.log_dir,
+            cache=self._order.cache,
         )
 
     def _prepare(self) -> None:

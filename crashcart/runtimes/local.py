@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from crashcart.model.design import Design
-from crashcart.runtimes.boot import READY_WITHIN_S, Boot, Order
-from crashcart.runtimes.local_stack import LocalStack
-from crashcart.runtimes.timeline import drawing
-from crashcart.tools import Toolbox, cache_dir, find_tools, server_account
+
+if TYPE_CHECKING:
+    from crashcart.runtimes.local_stack import LocalStack
+    from crashcart.tools import Toolbox
+
+READY_WITHIN_S = 60.0
+"""A busy machine takes longer than the five seconds of an idle one; what hangs is found out all the same."""
 
 TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
 """Set to anything, it shows what took how long of each boot."""
@@ -57,6 +60,11 @@ class LocalRuntime:
             UsageError: a port that the design fixes is taken, or an SQL file is wrong.
             BootError: names what did not come up, with its last lines. Nothing is left running in any of these cases.
         """
+        # planning asks what can be done, and starts nothing: it need not wait for these
+        from crashcart.runtimes.boot import Boot, Order
+        from crashcart.runtimes.timeline import drawing
+        from crashcart.tools import cache_dir, find_tools, server_account
+
         order = Order(
             design=design,
             run_id=run_id,

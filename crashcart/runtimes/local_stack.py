@@ -18,6 +18,7 @@ from crashcart.runtimes.layout import link_address
 from crashcart.runtimes.spec import (
     SpawnSpec,
     base_environment,
+    identity,
     python_environment,
     read_spec,
     reference,
@@ -27,9 +28,9 @@ from crashcart.runtimes.spec import (
 from crashcart.runtimes.starting import Starter, exit_words, last_lines
 from crashcart.runtimes.timeline import Mark
 from crashcart.runtimes.topology_file import save_topology
-from crashcart.tools import cache_dir
 
 _REAP_S = 2.0
+_PART = "load"
 
 
 class LocalStack:
@@ -44,6 +45,7 @@ class LocalStack:
         boot_s: float,
         timeline: Sequence[Mark],
         log_dir: Path,
+        cache: Path,
     ) -> None:
         self.topology = topology
         self.boot_s = boot_s
@@ -52,6 +54,7 @@ class LocalStack:
         self._children = children
         self._reservations = reservations
         self._log_dir = log_dir
+        self._cache = cache
         self._starter = Starter()
         self._lock = threading.Lock()
         self._stopped = False
@@ -125,7 +128,10 @@ class LocalStack:
         """
         topology = self.topology
         command = tuple(sys.executable if word == "{python}" else word for word in argv)
-        told = {**base_environment(topology.run_id, name, "load"), **python_environment(cache_dir()), **env}
+        told = {**base_environment(topology.run_id, name, _PART), **env, **identity(topology.run_id, name, _PART)}
+        told |= python_environment(self._cache)
+        # with a place of its own for byte code Python looks nowhere else: it would compile everything at each start
+        told.pop("PYTHONDONTWRITEBYTECODE", None)
         log = self._log_dir / f"{name}.log"
         spec = SpawnSpec(name, command, told, topology.project_dir, str(log))
         spec_file = Path(topology.state_dir) / "specs" / f"{name}.json"
@@ -134,7 +140,7 @@ class LocalStack:
         data_dir.mkdir(mode=0o700, exist_ok=True)
         process = self._starter.spawn(spec)
         self._children.add(name, process)
-        part = Instance(name, name, "load", "", reference(process.pid), str(log), str(data_dir), str(spec_file))
+        part = Instance(name, name, _PART, "", reference(process.pid), str(log), str(data_dir), str(spec_file))
         self._replace(part)
         return part
 

@@ -51,7 +51,12 @@ def base_environment(run_id: str, name: str, kind: str) -> dict[str, str]:
     """What every process gets. The user's own variables are not in it: a design runs the same for everybody."""
     inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     inherited |= {key: value for key, value in os.environ.items() if key.startswith("LC_")}
-    return {**inherited, RUN_VARIABLE: run_id, INSTANCE_VARIABLE: name, KIND_VARIABLE: kind}
+    return {**inherited, **identity(run_id, name, kind)}
+
+
+def identity(run_id: str, name: str, kind: str) -> dict[str, str]:
+    """By which a process is found again, whoever its parent is by then."""
+    return {RUN_VARIABLE: run_id, INSTANCE_VARIABLE: name, KIND_VARIABLE: kind}
 
 
 def python_environment(cache: Path) -> Mapping[str, str]:
