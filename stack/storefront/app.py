@@ -41,12 +41,19 @@ class Storefront:
         self.switch = OrderingSwitch(me.data_dir / "ordering.json", env_str("ADMIN_TOKEN", "-").lstrip("-"))
         self.carting = Carting(self.cart, self.browsing.price_cents, self.truth)
         self.ordering = Ordering(self.cart, self.checkout, self.switch, self.truth)
+        self._since: object = None
+        self._home_told: tuple[object, ...] = ()
+        self._home = Response()
 
     # ---- the pages that are about the shop itself
 
     def home(self, _request: Request) -> Response:
-        """GET /."""
-        return Response(home_page(self._document(), self.browsing.products), content_type=HTML)
+        """GET /: the page that most shoppers open first, so it is made anew only when what it says has changed."""
+        told = (self.switch.open, self.switch.banner, self._since, self.browsing.products)
+        if told != self._home_told:
+            self._home_told = told
+            self._home = Response(home_page(self._document(), self.browsing.products), content_type=HTML)
+        return self._home
 
     def status(self, _request: Request) -> Response:
         """GET /status."""
@@ -58,7 +65,9 @@ class Storefront:
         return json_response({"open": self.switch.open, "banner": self.switch.banner})
 
     def _document(self) -> dict[str, object]:
-        return self.truth.document(ordering_open=self.switch.open, banner=self.switch.banner)
+        document = self.truth.document(ordering_open=self.switch.open, banner=self.switch.banner)
+        self._since = document["since"]
+        return document
 
     # ---- what shoppers do not see
 
