@@ -66,6 +66,7 @@ def _judge(tape: Tape) -> Verdict:
         )
     )
     outcome = outcome_of(findings)
+    cost = summary.cost(tape, shoppers)
     return Verdict(
         format=VERDICT_FORMAT,
         experiment=plan.name,
@@ -74,7 +75,7 @@ def _judge(tape: Tape) -> Verdict:
         run_id=tape.manifest.run_id if tape.manifest else "",
         outcome=outcome,
         exit_status=int(exit_status(tape, outcome)),
-        headline=headline(tape, findings, outcome),
+        headline=headline(tape, findings, outcome, cost.purchases_lost),
         reasons=reasons(findings),
         look_at=look_at(tape, findings),
         ended=tape.ended,
@@ -85,7 +86,7 @@ def _judge(tape: Tape) -> Verdict:
         recovery=findings.recovery,
         invariants=findings.invariants,
         phases=summary.phases(tape, shoppers),
-        cost=summary.cost(tape, shoppers),
+        cost=cost,
         disagreements=summary.disagreements(tape, counters),
         crashcart_version=plan.crashcart_version,
     )

@@ -122,7 +122,7 @@ def _differences(tape: Tape, entry: str, doors: list[Series], events: list[Serie
             continue
         yield (
             f"{phase.name}: {entry} counts {percent(theirs)} of its answers as good, "
-            f"shoppers {percent(ours)} of what they asked for"
+            f"shoppers {percent(ours)} of what they asked for, where asking again counts once"
         )
 
 

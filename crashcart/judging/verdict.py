@@ -134,15 +134,15 @@ def _margin(one: ObjectiveResult) -> tuple[float, str]:
     return (one.margin if one.margin is not None else 1.0, one.cohort)
 
 
-def headline(tape: Tape, findings: Findings, outcome: Outcome) -> str:
-    """One sentence that someone on call believes."""
+def headline(tape: Tape, findings: Findings, outcome: Outcome, lost: int) -> str:
+    """One sentence that someone on call believes. `lost`: purchases that did not come to be."""
     why = reasons(findings)
     if outcome is not Outcome.PASS:
         word = "Fail" if outcome is Outcome.FAIL else "Inconclusive"
         first = why[0] if why else "nothing could be judged"
         more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
         return f"{word}: {first}{more}."
-    return f"Pass: {_what_was_done(tape)}{_what_held(findings)}."
+    return f"Pass: {_what_was_done(tape)}{_what_held(findings, lost)}."
 
 
 def _what_was_done(tape: Tape) -> str:
@@ -154,13 +154,15 @@ def _what_was_done(tape: Tape) -> str:
     return f"while {faults[0].title}{more} for {format_duration(span)}, "
 
 
-def _what_held(findings: Findings) -> str:
+def _what_held(findings: Findings, lost: int) -> str:
     parts = []
     objectives = [one for one in findings.objectives if one.observed is not None]
     phases = [one.phase for one in objectives]
     if objectives:
         phase = "fault" if "fault" in phases else phases[-1]
         parts.append(f"every objective held{_closest([one for one in objectives if one.phase == phase])}")
+    if lost:
+        parts.append("one purchase was lost" if lost == 1 else f"{lost} purchases were lost")
     if findings.recovery is not None and findings.recovery.recovered_after_s is not None:
         after_s = findings.recovery.recovered_after_s
         parts.append(
@@ -178,7 +180,7 @@ def _closest(objectives: Sequence[ObjectiveResult]) -> str:
     """The objective that spent most of its budget."""
     closest = max(objectives, key=lambda one: ((one.valid - one.good) / max(one.bad_allowed, 1e-9), one.id))
     if closest.good == closest.valid:
-        return f" without one bad event of {max(one.valid for one in objectives)}"
+        return ""
     who = "" if closest.cohort == "all" else f" of {closest.cohort}"
     seen = f"{percent(closest.observed or 0.0)} of {closest.valid}"
     return f" (closest: {closest.slo}{who}, {seen}, objective {percent(closest.objective)})"
