@@ -369,8 +369,10 @@ def test_a_front_door_that_thinks_better_of_itself_is_reported(run: MadeUp, judg
         ]
     verdict = judged(run)
     assert verdict.disagreements == (
-        "fault: storefront counts 100 % of its answers as good, "
-        "shoppers 80 % of what they asked for, where asking again counts once",
+        (
+            "fault: storefront counts 100 % of its answers as good, "
+            "shoppers 80 % of what they asked for, where asking again counts once"
+        ),
     )
 
 
