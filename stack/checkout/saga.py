@@ -84,14 +84,15 @@ class Saga:
         lease_s = context.remaining_s() + LEASE_MARGIN_S
         lease_ends = monotonic() + lease_s
         try:
-            if await self._store.place(order, lease_s):
-                log("order-placed", order_id=str(order.order_id), network=order.network)
-                return await _Worker(self._parts, order, 1, False, lease_ends).run()
-            return await self._again(order, lease_s, lease_ends)
+            fresh = await self._store.place(order, lease_s)
         except DatabaseError as error:
             # If it was stored after all, the finisher ends it: no charge was begun by this try.
             log("order-not-begun", level="error", error=str(error))
             return Ending(told="checkout-unavailable")
+        if not fresh:
+            return await self._again(order, lease_s, lease_ends)
+        log("order-placed", order_id=str(order.order_id), network=order.network)
+        return await _Worker(self._parts, order, 1, False, lease_ends).run()
 
     async def _again(self, order: NewOrder, lease_s: float, lease_ends: float) -> Ending:
         """The key is known: its end, or go on where it stopped, or wait for whoever is at it."""
