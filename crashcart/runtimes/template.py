@@ -19,6 +19,7 @@ from crashcart.model.design import Init
 from crashcart.model.errors import BadFile, BootError
 from crashcart.runtimes.layout import DATABASE, link_address
 from crashcart.runtimes.postgres import PostgresProgram, configure
+from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.spec import SpawnSpec, base_environment
 from crashcart.runtimes.starting import Starter, last_lines
 from crashcart.runtimes.template_key import template_key
@@ -27,6 +28,8 @@ SUPERUSER = "postgres"
 READY_WITHIN_S = 60.0
 KEPT = 12
 """Templates beyond so many go, the one not used for longest first."""
+_NO_ROLE, _NO_DATABASE = "28000", "3D000"
+"""SQLSTATE of a log-in that names one which does not exist."""
 _SQL_ERROR = re.compile(r"psql:(?P<file>.*):(?P<line>\d+): (?:ERROR|FATAL):\s+(?P<text>.*)")
 
 
@@ -152,10 +155,7 @@ class Templates:
 
     def _wait_and_fill(self, job: TemplateJob, server: subprocess.Popen[bytes]) -> None:
         address = f"127.0.0.1:{job.port}"
-        for said in self._while_starting(job, server, address):
-            # the role and the database are still to be made: to be told so is to be served
-            if said.startswith(("28000", "3D000")):
-                break
+        self._wait_serving(job, server, address)
         admin = f"postgresql://{SUPERUSER}@{address}/postgres"
         self._psql(job, admin, "-c", f"CREATE ROLE {DATABASE} LOGIN")
         self._psql(job, admin, "-c", f"CREATE DATABASE {DATABASE} OWNER {DATABASE}")
@@ -169,12 +169,10 @@ class Templates:
             self._starter.run(spec, what=f"the init command {' '.join(command)}")
         self._psql(job, f"postgresql://{SUPERUSER}@{address}/{DATABASE}", "-c", "VACUUM (ANALYZE, FREEZE)")
 
-    def _while_starting(self, job: TemplateJob, server: subprocess.Popen[bytes], address: str) -> Iterator[str]:
-        from crashcart.runtimes.readiness import ask
-
+    def _wait_serving(self, job: TemplateJob, server: subprocess.Popen[bytes], address: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
-        while True:
-            yield ask("postgres", address)
+        # role and database are still to be made: to be told so is to be served
+        while not ask("postgres", address).startswith((_NO_ROLE, _NO_DATABASE)):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise BootError(job.service, "its server did not start to make the template", last_lines(job.log))
             self._starter.pause()
