@@ -81,6 +81,7 @@ class CartDoor:
             raise _unavailable(error) from error
         match cart:
             case Cart():
+                log("cart-frozen", cart_id=cart_id, total_cents=cart.total_cents)
                 return _reply(cart_id, cart)
             case KeyReused():
                 raise key_reused()

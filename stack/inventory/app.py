@@ -85,6 +85,7 @@ class Inventory:
             raise _unavailable(error) from error
         match outcome:
             case Held(expires_at):
+                log("stock-held", order_id=str(order_id), lines=len(lines))
                 return json_response({"hold_id": str(order_id), "expires_at": expires_at}, 201)
             case Short(skus):
                 log("sold-out", order_id=str(order_id), skus=skus)
@@ -115,8 +116,9 @@ class Inventory:
             outcome = await self._stock.confirm(order_ids)
         except DatabaseError as error:
             raise _unavailable(error) from error
+        log("stock-sold", order_ids=outcome.confirmed)
         if outcome.gone:
-            log("holds-gone", level="error", order_ids=outcome.gone)
+            log("stock-gone", level="error", order_ids=outcome.gone)
         return json_response({"confirmed": outcome.confirmed, "gone": outcome.gone})
 
     async def release(self, request: Request) -> Response:
@@ -126,6 +128,7 @@ class Inventory:
             await self._stock.release(order_ids)
         except DatabaseError as error:
             raise _unavailable(error) from error
+        log("stock-released", order_ids=order_ids)
         return json_response({"released": order_ids})
 
     async def extend(self, request: Request) -> Response:

@@ -26,8 +26,9 @@ def log(event: str, *, level: str = "info", reference: str | None = None, **fiel
         "event": event,
         **fields,
     }
-    sys.stdout.write(orjson.dumps(line, default=str).decode() + "\n")
-    sys.stdout.flush()
+    # One write for each line, so that lines of several threads or processes never mix.
+    sys.stdout.buffer.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
 
 
 def log_exception(event: str, error: BaseException, **fields: Any) -> None:

@@ -111,7 +111,7 @@ def build() -> Service:
             Route("POST", "/carts/{cart_id}/lines", carting.add_lines, operation="add_to_cart", group="cart"),
             Route("GET", "/carts/{cart_id}", carting.get_cart, group="cart"),
             Route("POST", "/orders", ordering.place, operation="place_order", group="order"),
-            Route("GET", "/orders/{order_id}", ordering.show, operation="show_order", group="cart"),
+            Route("GET", "/orders/{order_id}", ordering.show, operation="show_order", group="ask"),
             Route("POST", "/admin/ordering", front.switch_ordering, group="admin"),
         ],
         startup=[browsing.load],
@@ -120,5 +120,6 @@ def build() -> Service:
         max_in_flight={
             "cart": env_int("MAX_CARTS_IN_FLIGHT", 200),
             "order": env_int("MAX_ORDERS_IN_FLIGHT", 150),
+            "ask": env_int("MAX_ASKING_IN_FLIGHT", 100),
         },
     )

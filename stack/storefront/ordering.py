@@ -61,6 +61,16 @@ class Ordering:
         """POST /orders."""
         key = request.idempotency_key()
         wish = _wish(request.json_object())
+        order_id = str(order_id_for(key))
+        try:
+            response = await self._place(key, order_id, wish)
+        except Problem as problem:
+            log("order-answered", order_id=order_id, status=problem.status, problem=problem.type)
+            raise
+        log("order-answered", order_id=order_id, status=response.status)
+        return response
+
+    async def _place(self, key: str, order_id: str, wish: Wish) -> Response:
         with context.deadline(context.remaining_s() - ANSWER_S):
             if not self._switch.open:
                 return await self._known(key) or problem_response(self._switch.closed(), for_key(key))
@@ -72,7 +82,7 @@ class Ordering:
             if cart["total_cents"] != wish.total_cents:
                 raise _price_changed(cart["total_cents"])
             body = {
-                "order_id": str(order_id_for(key)),
+                "order_id": order_id,
                 "lines": cart["lines"],
                 "total_cents": cart["total_cents"],
                 "card": wish.card,

@@ -82,6 +82,8 @@ class Truth:
         self._browse_is_stale = browse_is_stale
         self._shown: Mapping[str, Any] = {}
         self._since = _now()
+        for component in COMPONENTS:
+            _state.labels(component).set(_WORTH[UP])
 
     def components(self) -> dict[str, str]:
         """The state of each."""
