@@ -20,6 +20,9 @@ _PREPARE_AGAIN_S = 0.2
 _BODY_MAX_BYTES = 4096
 _T0_FAR_S = 3600.0
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus's text format."""
+
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
@@ -82,7 +85,7 @@ class Control:
         return _json(200, self._run.status())
 
     def _metrics(self, _: bytes) -> tuple[int, str, bytes]:
-        return 200, "text/plain; version=0.0.4; charset=utf-8", self._run.render_metrics()
+        return 200, METRICS_TYPE, self._run.render_metrics()
 
     def _start(self, body: bytes) -> tuple[int, str, bytes]:
         if self._not_ready:

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import gevent
-from flask import Response
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -23,7 +22,7 @@ from locust.runners import STATE_CLEANUP, STATE_STOPPED, STATE_STOPPING
 
 from crashcart.loadkit.answers import Answer, Request
 from crashcart.loadkit.assignment import Settings
-from crashcart.loadkit.control import Control
+from crashcart.loadkit.control import METRICS_TYPE, Control
 from crashcart.loadkit.run import Behaviour, Run
 from crashcart.loadkit.seat import Options, harness_run, run_by_hand
 from crashcart.model.errors import CrashcartError
@@ -175,6 +174,7 @@ def _on_stop(environment: Environment, **_: Any) -> None:
         run.stop()
 
 
-def _metrics(user_class: type[OpenLoopUser], environment: Environment) -> Response:
+def _metrics(user_class: type[OpenLoopUser], environment: Environment) -> tuple[bytes, int, dict[str, str]]:
+    """What Flask makes an answer of: body, status, headers."""
     run = user_class.of_environment(environment)
-    return Response(run.render_metrics() if run else b"", mimetype="text/plain; version=0.0.4")
+    return run.render_metrics() if run else b"", 200, {"Content-Type": METRICS_TYPE}

@@ -161,6 +161,8 @@ class Run:
             self._write_summary()
         except (RecordNotWritten, OSError) as error:
             self._break(str(error))
+        except Exception:  # noqa: BLE001 - the end must come, and be seen to be a bad one
+            self._break(traceback.format_exc())
         self.state = "settled"
         self.settled.set()
 
