@@ -6,7 +6,6 @@ import os
 import platform
 import secrets
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -39,7 +38,7 @@ RUNTIME = "local"
 def make_plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
     file = project.experiment(experiment, overrides)
-    return plan(Request(file, project, RUNTIME, _runtime().can, registry()))
+    return plan(Request(file, project, RUNTIME, _runtime().can, registry(), tuple(overrides)))
 
 
 def plan_json(made: Plan) -> str:
@@ -124,9 +123,11 @@ def _parts(made: Plan, run_id: str, view: View) -> Parts:
     from crashcart.loadcontrol import LoadClient
     from crashcart.prometheus import PrometheusReader
     from crashcart.running import Parts
+    from crashcart.runtimes.addresses import Reservations
     from crashcart.safety.active import abort_requested
     from crashcart.safety.watchdog import Watchdog
 
+    ports = Reservations()  # held until this process ends
     return Parts(
         runtime=_runtime(),
         view=view,
@@ -137,7 +138,7 @@ def _parts(made: Plan, run_id: str, view: View) -> Parts:
         injector=_injector,
         load_control=LoadClient,
         abort_requested=lambda: abort_requested(run_id),
-        free_port=_free_port,
+        free_port=ports.take,
     )
 
 
@@ -163,13 +164,6 @@ def _probes(topology: Topology, proxies: Sequence[str], sink: ProbeSink, t0: flo
     from crashcart.probes import ProbeRunner
 
     return ProbeRunner(topology, proxies, sink, t0)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def _new_recording(runs_dir: Path, name: str, run_id: str) -> Path:

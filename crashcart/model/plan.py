@@ -124,6 +124,8 @@ class Plan(msgspec.Struct, frozen=True):
     slos: tuple[Slo, ...]
     truth: Truth
     crashcart_version: str
+    overrides: tuple[str, ...] = ()
+    """`load.seed=8`: values of the file that were changed for this run."""
 
     @property
     def duration_s(self) -> float:

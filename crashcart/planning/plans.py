@@ -46,6 +46,8 @@ class Request:
     can: Callable[[str], bool]
     """Whether the runtime can do a fault kind."""
     faults: Mapping[str, FaultKind]
+    overrides: tuple[str, ...] = ()
+    """`--set` and its kin, for the record; the file has them already."""
 
 
 def plan(request: Request) -> Plan:
@@ -83,6 +85,7 @@ def plan(request: Request) -> Plan:
         slos=tuple(slos[name] for name in sorted(slos)),
         truth=_truth(file, project.truth, design),
         crashcart_version=crashcart.__version__,
+        overrides=request.overrides,
     )
 
 

@@ -17,6 +17,7 @@ LAST_SCRAPE_WITHIN_S = 6.0
 SERVICE_METRICS = ("link_calls_total", "link_retries_total", "http_requests_total", "up")
 """Recorded beside the SLOs' own: the services' side of the story, and which of them could be scraped."""
 LOAD_METRICS = (
+    "shopper_lateness_seconds_bucket",
     "shopper_intended_total",
     "shopper_events_total",
     "shopper_failures_total",
