@@ -16,6 +16,8 @@ from crashcart.reporting import logs, svg, words
 from crashcart.reporting.scene import Scene
 
 WARMUP = "warmup"
+_MOST_STORIES = 3
+"""Of each rule; the other references lead to the logs by the same command."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -28,22 +30,24 @@ class Figure(msgspec.Struct, frozen=True):
     """`bad`, `unsure` or nothing."""
 
 
-class WitnessView(msgspec.Struct, frozen=True):
-    """One witness and what the logs say of it."""
+class Story(msgspec.Struct, frozen=True):
+    """What the logs say of a witness's reference."""
 
-    cells: tuple[str, ...]
     reference: str
     command: str
     lines: tuple[logs.LogLine, ...]
 
 
 class LawView(msgspec.Struct, frozen=True):
-    """An invariant with its why and its witnesses."""
+    """An invariant with its why, its witnesses, and the stories behind the first of them."""
 
     result: InvariantResult
     why: str
     columns: tuple[str, ...]
-    witnesses: tuple[WitnessView, ...]
+    rows: tuple[tuple[str, ...], ...]
+    stories: tuple[Story, ...]
+    told: tuple[str, ...]
+    """References whose story stands with a rule further up."""
 
 
 class EvidenceView(msgspec.Struct, frozen=True):
@@ -105,40 +109,48 @@ def _recovery_figure(recovery: RecoveryResult | None) -> Iterator[Figure]:
 
 
 def _books(invariants: Sequence[InvariantResult]) -> Figure:
-    broken = sum(law.violations for law in invariants)
+    errors = sum(law.violations for law in invariants)
+    broken = sum(law.outcome is Outcome.FAIL for law in invariants)
     unsure = sum(law.outcome is Outcome.INCONCLUSIVE for law in invariants)
     note = f"{words.plural(len(invariants), 'invariant')} examined" if invariants else "no invariant was examined"
-    if unsure:
+    if broken:
+        note = f"{words.count(broken)} of {words.plural(len(invariants), 'invariant')} broken"
+    elif unsure:
         note = f"{words.count(unsure)} of {words.plural(len(invariants), 'invariant')} not settled"
     tone = "bad" if broken else "unsure" if unsure or not invariants else ""
-    return Figure("Errors in the books", words.count(broken) if invariants else words.NONE, note, tone)
+    return Figure("Errors in the books", words.count(errors) if invariants else words.NONE, note, tone)
 
 
 def laws(verdict: Verdict, plan: Plan, recording: Path) -> tuple[LawView, ...]:
-    """Broken ones first, then those that could not be settled; otherwise in the plan's order."""
-    references = [
-        str(witness.row.get("reference"))
-        for law in verdict.invariants
-        for witness in law.witnesses
-        if "reference" in witness.row
-    ]
-    found = logs.find_lines(recording / "logs", references)
-    whys = {law.name: law.why for law in plan.truth.invariants}
+    """Broken ones first, then those that could not be settled; otherwise in the verdict's order."""
     order = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
     ranked = sorted(verdict.invariants, key=lambda law: order.index(law.outcome))
-    return tuple(_law(law, whys.get(law.name, ""), found) for law in ranked)
-
-
-def _law(law: InvariantResult, why: str, found: dict[str, tuple[logs.LogLine, ...]]) -> LawView:
-    columns = tuple(dict.fromkeys(key for witness in law.witnesses for key, _ in words.cells(witness.row)))
+    whys = {law.name: law.why for law in plan.truth.invariants}
+    chosen = {law.name: _references(law)[:_MOST_STORIES] for law in ranked}
+    found = logs.find_lines(recording / "logs", [reference for names in chosen.values() for reference in names])
+    told: set[str] = set()
     views = []
-    for witness in law.witnesses:
-        reference = witness.row.get("reference")
-        plain = str(reference) if logs.is_plain(reference) else ""
-        command = logs.search_command(plain) if plain else ""
-        cells = tuple(words.value(witness.row.get(column)) for column in columns)
-        views.append(WitnessView(cells, plain, command, found.get(plain, ())))
-    return LawView(law, why, columns, tuple(views))
+    for law in ranked:
+        columns = tuple(dict.fromkeys(key for witness in law.witnesses for key, _ in words.cells(witness.row)))
+        fresh = tuple(reference for reference in chosen[law.name] if reference not in told)
+        views.append(
+            LawView(
+                result=law,
+                why=whys.get(law.name, ""),
+                columns=columns,
+                rows=tuple(tuple(words.value(witness.row.get(key)) for key in columns) for witness in law.witnesses),
+                stories=tuple(Story(one, logs.search_command(one), found.get(one, ())) for one in fresh),
+                told=tuple(reference for reference in chosen[law.name] if reference in told),
+            )
+        )
+        told.update(fresh)
+    return tuple(views)
+
+
+def _references(law: InvariantResult) -> tuple[str, ...]:
+    """References of its witnesses that can be looked for, each once."""
+    named = (witness.row.get("reference") for witness in law.witnesses)
+    return tuple(dict.fromkeys(str(reference) for reference in named if logs.is_plain(reference)))
 
 
 def evidence(verdict: Verdict, plan: Plan, scene: Scene) -> tuple[EvidenceView, ...]:

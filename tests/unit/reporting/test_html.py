@@ -105,6 +105,15 @@ def test_a_witness_leads_to_its_lines_in_the_logs(page: Markup) -> None:
     assert "charge captured" in page.text
 
 
+def test_the_story_of_a_reference_is_told_once(failed: Made) -> None:
+    law = failed.verdict.invariants[0]
+    again = msgspec.structs.replace(law, name="captured-equals-total", title="What was captured is what it costs")
+    page = read(failed.folder, msgspec.structs.replace(failed.verdict, invariants=(law, again)))
+    assert page.text.count("What the logs say of R-0000001234") == 2
+    assert page.text.count("grep -rhF R-0000001234 logs/") == 1
+    assert "R-0000001234, R-0000001235, R-0000001236 stands above" in page.text
+
+
 def test_text_from_the_shop_is_shown_and_never_obeyed(tmp_path: Path) -> None:
     story = replace(FAIL, hostile=HOSTILE)
     verdict = make_recording(tmp_path, story)
