@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -113,6 +114,12 @@ def chance(p_value: float | None) -> str:
     if p_value is None or not math.isfinite(p_value):
         return NONE
     return f"<{NBSP}0.001" if p_value < 0.001 else f"{p_value:.2g}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def moment(wall: str) -> str:
+    """`2026-11-22T08:51:12.187Z` → `2026-11-22 08:51 UTC`; anything else as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?(?:Z|\+00:00)", wall)
+    return f"{found[1]} {found[2]} UTC" if found else clean(wall)
 
 
 def plural(number: int, one: str, many: str = "") -> str:

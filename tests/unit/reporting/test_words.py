@@ -55,6 +55,11 @@ def test_places_on_a_long_axis_are_minutes_and_seconds() -> None:
     assert words.clock(750, 1800) == "12:30"
 
 
+def test_moments_are_shown_to_the_minute_and_what_is_none_as_it_is() -> None:
+    assert words.moment("2026-11-22T08:51:12.187Z") == "2026-11-22 08:51 UTC"
+    assert words.moment("yesterday") == "yesterday"
+
+
 def test_money_has_its_cents() -> None:
     assert words.money(123456) == "1,234.56"
 
