@@ -219,6 +219,9 @@ def recovery_drawing(recovery: RecoveryResult, scene: Scene) -> Markup:
 def command(plan: Plan) -> str:
     """How to run it again."""
     parts = ["crashcart", "run", plan.experiment_file, "--seed", str(plan.seed), "--design", plan.design.metadata.name]
+    for override in plan.overrides:
+        if not override.startswith(("load.seed=", "design=")):
+            parts += ["--set", override]
     return shlex.join(words.clean(part) for part in parts)
 
 
