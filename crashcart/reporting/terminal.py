@@ -78,9 +78,7 @@ def _phases(phases: Sequence[PhaseNumbers], console: Console) -> None:
 
 def _objectives(verdict: Verdict, console: Console) -> None:
     """One row an SLO, with its worst cohort; more rows where more cohorts miss it."""
-    table = _table(
-        "", "objective", "all", "wanted", "worst cohort", "observed", "wanted", "good / valid", left=2
-    )
+    table = _table("", "objective", "all", "wanted", "worst cohort", "observed", "wanted", "good / valid", left=2)
     table.columns[4].justify = "left"
     if console.width < _NARROW:
         table.columns = table.columns[:6]

@@ -122,6 +122,12 @@ def moment(wall: str) -> str:
     return f"{found[1]} {found[2]} UTC" if found else clean(wall)
 
 
+def time_of_day(stamp: str) -> str:
+    """`2026-11-22T08:51:12.187+00:00` → `08:51:12.187`; anything else as it is."""
+    found = re.fullmatch(r"\d{4}-\d\d-\d\d[T ](\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?:Z|[+-]\d\d:\d\d)?", stamp)
+    return found[1] if found else clean(stamp)
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """`1 order`, `2 orders`."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"

@@ -60,6 +60,11 @@ def test_moments_are_shown_to_the_minute_and_what_is_none_as_it_is() -> None:
     assert words.moment("yesterday") == "yesterday"
 
 
+def test_stamps_of_log_lines_are_shown_without_their_day() -> None:
+    assert words.time_of_day("2026-11-22T08:51:12.187+00:00") == "08:51:12.187"
+    assert words.time_of_day("soon") == "soon"
+
+
 def test_money_has_its_cents() -> None:
     assert words.money(123456) == "1,234.56"
 
