@@ -45,7 +45,6 @@ class Checkout:
         """Connect to the database and put the parts together."""
         database = self._database = await connect("orders-db", min_size=4, max_size=env_int("DB_POOL", 20))
         self._store = Store(database, self._instance)
-        await self._store.reclaim()
         deliveries = Deliveries(self._store, self._inventory, self._mail, self._wake_finisher.set)
         linger_s = env_float("LINGER_S", 0.15)
         self._mails = OutboxRelay(database, deliveries.mails, topics=[MAIL], poll_s=1.0, linger_s=linger_s)

@@ -31,12 +31,16 @@ class Finisher:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self, wake: asyncio.Event) -> None:
-        """Finish for ever; `wake` makes the next pass come soon."""
+        """Finish for ever, first what a former process of this name left; `wake` makes the next pass come soon."""
         rounds = 0
+        reclaimed = False
         while True:
             wake.clear()
             busy = False
             try:
+                if not reclaimed:
+                    await self._store.reclaim()
+                    reclaimed = True
                 busy = await self._once()
                 if rounds % _COUNT_EVERY == 0:
                     UNFINISHED.set(await self._store.unfinished())

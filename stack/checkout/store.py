@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -123,7 +124,8 @@ returning orders.*, may_be_charged as might, extract(epoch from now() - updated_
 """
 
 _RECLAIM = """
-update orders set lease_until = now(), due_at = now() where worker = $1 and due_at > now()
+update orders set lease_until = now(), due_at = now()
+where worker = $1 and due_at > now() and updated_at < now() - make_interval(secs => $2)
 """
 
 _READ = """
@@ -141,6 +143,7 @@ class Store:
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
         self._worker = worker
+        self._since = monotonic()
 
     async def place(self, order: NewOrder, lease_s: float) -> bool:
         """Store a new order; False when its key is there already."""
@@ -198,8 +201,8 @@ class Store:
         return [_order(row) for row in await self._database.fetch(_CLAIM, self._worker, lease_s, at_most)]
 
     async def reclaim(self) -> None:
-        """At start-up: what a former process of this name left unfinished is due now."""
-        await self._database.execute(_RECLAIM, self._worker)
+        """What a former process of this name left unfinished is due now."""
+        await self._database.execute(_RECLAIM, self._worker, monotonic() - self._since)
 
     async def read(self, order_id: UUID) -> Order | None:
         """The order of an id."""

@@ -44,7 +44,6 @@ class Payments:
         """Connect to the database and put the parts together."""
         database = self._database = await connect("payments-db", min_size=4, max_size=env_int("DB_POOL", 16))
         self._store = Store(database, self._instance)
-        await self._store.reclaim()
         steps = Steps(self._store, self.processors)
         self._resolver = Resolver(steps, settle_s=env_float("SETTLE_S", 1.5))
         self._charging = Charging(steps, self._routing, self._resolver.wake)

@@ -48,9 +48,13 @@ class Resolver:
         return await self._steps.as_stored(key)
 
     async def run(self) -> None:
-        """Resolve for ever."""
+        """Resolve for ever; what a former process of this name left comes first."""
+        reclaimed = False
         while True:
             try:
+                if not reclaimed:
+                    await self._steps.store.reclaim()
+                    reclaimed = True
                 busy = await self._once()
             except DatabaseError as error:
                 log("resolver-stalled", level="error", error=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -100,7 +101,10 @@ from due where key = due_key
 returning charges.*, extract(epoch from now() - sent_at)::float8 as age_s
 """
 
-_RECLAIM = "update charges set due_at = now(), lease_until = now() where worker = $1 and due_at > now()"
+_RECLAIM = """
+update charges set due_at = now(), lease_until = now()
+where worker = $1 and due_at > now() and updated_at < now() - make_interval(secs => $2)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ class Store:
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
         self._worker = worker
+        self._since = monotonic()
 
     async def open(self, intent: Intent, processor: str, fingerprint: str, lease_s: float) -> Charge | None:
         """Store the intent and its first attempt; None when the key is there already."""
@@ -234,8 +239,8 @@ class Store:
         return [_charge(row) for row in await self._database.fetch(_CLAIM, self._worker, lease_s, at_most)]
 
     async def reclaim(self) -> None:
-        """At start-up: what a former process of this name left unfinished is due now."""
-        await self._database.execute(_RECLAIM, self._worker)
+        """What a former process of this name left unfinished is due now."""
+        await self._database.execute(_RECLAIM, self._worker, monotonic() - self._since)
 
 
 def _charge(row: Any) -> Charge:
