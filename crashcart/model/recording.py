@@ -16,7 +16,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of `events.jsonl`.
 
     Names and their `data`:
-    `boot-started` {}; `ready` {boot_s}; `load-started` {t0_wall, t0_mono}; `phase` {phase};
+    `boot-started` {}; `ready` {boot_s}; `load-started` {t0_wall, t0_mono, boot_offset_s}; `phase` {phase};
     `gate` {passed, results: [{objective, good, total}]}; `fault-injected` / `fault-undone` {fault, took_s};
     `guardrail` {slo, observed}; `interrupted` {how}; `load-settled` {in_flight};
     `quiesced` / `not-quiesced` {took_s, pending: {query: count}};
@@ -24,6 +24,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `died` {part, last_lines}; `restarted` {part}; `clock-step` {by_s}; `scrape-gap` {job, from_s, to_s};
     `prometheus-error` {error}; `cpu` {at: phase boundary, process_cpu_s: {part: s}, busy_s, cores};
     `stopped` {took_s}; `error` {traceback}.
+
+    While t0 is not known, `t` counts from the start of the command; `boot_offset_s` turns that into seconds from t0.
     """
 
     t: float

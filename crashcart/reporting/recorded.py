@@ -36,7 +36,10 @@ def read_manifest(recording: Path) -> Manifest | None:
 
 
 def read_events(recording: Path) -> tuple[Event, ...]:
-    """`events.jsonl`, in the order of writing. A last line that was cut short is left out, as in any killed run."""
+    """`events.jsonl`, in the order of writing, all in seconds from t0.
+
+    A last line that was cut short is left out, as in any killed run.
+    """
     path = recording / FILES["events"]
     events = []
     for line in path.read_bytes().splitlines() if path.exists() else ():
@@ -44,4 +47,7 @@ def read_events(recording: Path) -> tuple[Event, ...]:
             events.append(msgspec.json.decode(line, type=Event))
         except msgspec.MsgspecError:
             break
-    return tuple(events)
+    started = next((at for at, event in enumerate(events) if event.event == "load-started"), 0)
+    offset_s = float(events[started].data.get("boot_offset_s", 0.0)) if events else 0.0
+    boot = [msgspec.structs.replace(event, t=round(event.t + offset_s, 4)) for event in events[:started]]
+    return (*boot, *events[started:])

@@ -156,12 +156,19 @@ class _Run:
         with self.interrupts.raising():
             _wait_scraped(reader)
         t0 = now_mono_s() + LEAD_S
-        self.clock = RunClock(t0)
+        before, self.clock = self.clock, RunClock(t0)
+        boot_offset_s = self.clock.t() - before.t()
         injector = self.parts.injector(stack, self.prepared.out / FILES["faultlog"], self._part_restarted)
         leaving.callback(lambda: self.not_undone.extend(injector.undo_all()))
         watched = tuple(dict.fromkeys(name for fault in self.plan.faults for name in fault.watched))
         load.start(t0)
-        self.recorder.event("load-started", self.clock.t(), t0_wall=self.clock.t0_wall_s, t0_mono=t0)
+        self.recorder.event(
+            "load-started",
+            self.clock.t(),
+            t0_wall=self.clock.t0_wall_s,
+            t0_mono=t0,
+            boot_offset_s=round(boot_offset_s, 4),
+        )
         if watched:
             probes = self.parts.probes(stack.topology, watched, self.recorder.probe, t0)
             probes.start()
