@@ -8,9 +8,11 @@ WITH taken AS (
   FROM hold_lines JOIN holds ON holds.order_id = hold_lines.order_id
   GROUP BY hold_lines.sku
 )
-SELECT products.sku, initial, restocked, coalesce(confirmed, 0) AS confirmed, coalesce(held, 0) AS held, on_hand,
+SELECT coalesce(products.sku, taken.sku) AS sku, initial, restocked, coalesce(confirmed, 0) AS confirmed, coalesce(held, 0) AS held, on_hand,
        on_hand - (initial + restocked - coalesce(confirmed, 0) - coalesce(held, 0)) AS too_many
-FROM products LEFT JOIN taken ON taken.sku = products.sku
-WHERE on_hand IS DISTINCT FROM initial + restocked - coalesce(confirmed, 0) - coalesce(held, 0);
+FROM products FULL JOIN taken ON taken.sku = products.sku
+-- what was taken of a product that does not exist adds up to nothing: no foreign key forbids it
+WHERE products.sku IS NULL
+   OR on_hand IS DISTINCT FROM initial + restocked - coalesce(confirmed, 0) - coalesce(held, 0);
 -- examined:
 SELECT count(*) FROM products;

@@ -142,6 +142,18 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         {"reference": "R-2"},
     ),
     (
+        "no-order-nobody-asked-for",
+        "an order of which its shopper never heard, for another sum than was sent",
+        "UPDATE intents SET outcome = 'unknown', order_id = NULL, total_cents = 99 WHERE id = 'k1'",
+        {"reference": "R-1", "asked_cents": 99, "booked_cents": 100},
+    ),
+    (
+        "no-order-nobody-asked-for",
+        "an order on another card than was sent",
+        "UPDATE intents SET network = 'amex' WHERE id = 'k1'",
+        {"reference": "R-1", "asked_network": "amex", "booked_network": None},
+    ),
+    (
         "no-double-order",
         "one key, two orders",
         "INSERT INTO orders (order_id, idempotency_key, state) VALUES ('o9', 'k1', 'accepted')",
@@ -214,6 +226,12 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         {"too_many": -1},
     ),
     (
+        "stock-adds-up",
+        "what was sold is no product",
+        "INSERT INTO hold_lines (order_id, sku, quantity) VALUES ('o1', 'G9', 2)",
+        {"sku": "G9", "confirmed": 2, "on_hand": None},
+    ),
+    (
         "accepted-orders-have-their-stock",
         "an accepted order's hold expired",
         "UPDATE holds SET state = 'expired' WHERE order_id = 'o1'",
@@ -224,6 +242,24 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         "an accepted order has no hold",
         "DELETE FROM holds WHERE order_id = 'o1'",
         {"hold_state": None},
+    ),
+    (
+        "accepted-orders-have-their-stock",
+        "less was taken than was bought",
+        "UPDATE intents SET lines = '[[\"G1\",3]]' WHERE id = 'k1'",
+        {"reference": "R-1", "sku": "G1", "bought": 3, "taken": 1},
+    ),
+    (
+        "accepted-orders-have-their-stock",
+        "nothing was taken of one line of the order",
+        "UPDATE intents SET lines = '[[\"G1\",1],[\"G2\",1]]' WHERE id = 'k1'",
+        {"reference": "R-1", "sku": "G2", "bought": 1, "taken": None},
+    ),
+    (
+        "accepted-orders-have-their-stock",
+        "something was taken that was not bought",
+        "INSERT INTO hold_lines (order_id, sku, quantity) VALUES ('o1', 'G2', 1)",
+        {"reference": "R-1", "sku": "G2", "bought": None, "taken": 1},
     ),
     (
         "accepted-orders-have-their-stock",
