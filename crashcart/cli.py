@@ -256,6 +256,15 @@ def stack_logs(instance: str | None, design: str, follow: bool) -> None:
 
 
 @cli.command()
+def schema() -> None:
+    """The JSON Schema of an experiment, for your editor."""
+    from crashcart.faults import registry
+    from crashcart.schema import schema_text
+
+    click.echo(schema_text(registry()), nl=False)
+
+
+@cli.command()
 def setup() -> None:
     """Find or make the programs a run needs: Postgres, Valkey, Toxiproxy, Prometheus."""
     from crashcart.tools import setup as do_setup

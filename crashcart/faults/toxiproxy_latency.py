@@ -13,7 +13,7 @@ from crashcart.model.errors import UsageError
 from crashcart.model.fault import Step
 from crashcart.model.plan import Effect
 from crashcart.model.topology import Topology
-from crashcart.model.units import Duration
+from crashcart.model.units import Duration, no_time
 from crashcart.ports import FaultKind, World
 from crashcart.toxiproxy import ToxicSpec, Toxiproxy
 
@@ -26,7 +26,7 @@ class Settings(LinkSettings, frozen=True, forbid_unknown_fields=True):
     """Each chunk waits `latency` ± `jitter`; downstream is from the dependency to its client."""
 
     latency: Duration
-    jitter: Duration = Duration(0)
+    jitter: Duration = msgspec.field(default_factory=no_time)
     direction: Literal["downstream", "upstream"] = "downstream"
 
 

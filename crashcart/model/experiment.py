@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from crashcart.model.design import Metadata
-from crashcart.model.units import Duration
+from crashcart.model.units import Duration, no_time
 
 PHASES = ("warmup", "baseline", "fault", "recovery")
 """In this order. Nothing is judged in warm-up."""
@@ -27,8 +27,8 @@ class Timeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     warmup: Duration
     baseline: Duration
-    fault: Duration = Duration(0)
-    recovery: Duration = Duration(0)
+    fault: Duration = msgspec.field(default_factory=no_time)
+    recovery: Duration = msgspec.field(default_factory=no_time)
 
 
 class FaultSpec(msgspec.Struct, frozen=True):

@@ -17,6 +17,11 @@ class Duration(float):
         return format_duration(self)
 
 
+def no_time() -> Duration:
+    """0 s, as a default: JSON Schema has no word for a default of our own type, so it must be made each time."""
+    return Duration(0)
+
+
 def parse_duration(text: object) -> Duration:
     """Seconds from `500ms`, `20s`, `2m`, `1h`; ValueError says what would be right."""
     match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
