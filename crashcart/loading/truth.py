@@ -14,7 +14,7 @@ from crashcart.model.errors import BadFile
 from crashcart.model.truth import Invariant, Quiesce, Source, Truth
 from crashcart.model.units import Duration
 
-_HEADER = re.compile(r"--\s*(title|why|minimum):\s*(.*)")
+_HEADER = re.compile(r"--\s*(title|why|minimum|rank):\s*(.*)")
 _EXAMINED = re.compile(r"^--\s*examined:\s*$", re.MULTILINE)
 
 
@@ -43,18 +43,19 @@ def read_truth(folder: Path, shown_as: str) -> Truth:
             if bool(source.ledger) == bool(source.database and source.sql):
                 raise tree.error(path, f"{name} is neither a query nor a ledger", "give database: and sql:, or ledger:")
     exclusions = folder / "exclusions.sql"
-    invariants = sorted((folder / "invariants").glob("*.sql"))
+    ranked = [_invariant(path, f"{shown_as}/invariants/{path.name}") for path in (folder / "invariants").glob("*.sql")]
     return Truth(
         sources=books.sources,
         quiesce=Quiesce(float(books.quiesce.within), books.quiesce.zero),
-        invariants=tuple(_invariant(path, f"{shown_as}/invariants/{path.name}") for path in invariants),
+        invariants=tuple(one for _, one in sorted(ranked, key=lambda ranked: (ranked[0], ranked[1].name))),
         exclusions_sql=exclusions.read_text(encoding="utf-8") if exclusions.exists() else "",
         max_unknown_share=books.max_unknown_share,
         average_order_cents=books.average_order_cents,
     )
 
 
-def _invariant(path: Path, shown_as: str) -> Invariant:
+def _invariant(path: Path, shown_as: str) -> tuple[int, Invariant]:
+    """Its rank (the worst to find broken is 1) and the invariant."""
     text = path.read_text(encoding="utf-8")
     head: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -78,4 +79,10 @@ def _invariant(path: Path, shown_as: str) -> Invariant:
     minimum = head.get("minimum", "1")
     if not minimum.isdigit() or int(minimum) < 1:
         raise BadFile(f"minimum: {minimum!r} is not a number from 1 up", file=shown_as, line=1)
-    return Invariant(path.stem, head["title"], head.get("why", ""), parts[0].strip(), parts[1].strip(), int(minimum))
+    rank = head.get("rank", "99")
+    if not rank.isdigit():
+        raise BadFile(f"rank: {rank!r} is not a number", file=shown_as, line=1, remedy="1 is the worst to find broken")
+    invariant = Invariant(
+        path.stem, head["title"], head.get("why", ""), parts[0].strip(), parts[1].strip(), int(minimum)
+    )
+    return int(rank), invariant

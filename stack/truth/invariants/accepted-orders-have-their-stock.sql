@@ -1,6 +1,7 @@
 -- title: Every accepted order has its stock
 -- why: What was sold was taken from the shelf, once: accepted orders have a confirmed hold of just what was bought, and only they.
 -- minimum: 1
+-- rank: 9
 WITH sold AS (
   SELECT orders.reference, orders.order_id, intents.lines
   FROM orders JOIN holds ON holds.order_id = orders.order_id JOIN intents ON intents.id = orders.idempotency_key

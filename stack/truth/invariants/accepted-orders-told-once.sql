@@ -1,6 +1,7 @@
 -- title: Each accepted order is confirmed by mail, once
 -- why: Who bought something hears of it; who hears of it twice calls the service desk.
 -- minimum: 1
+-- rank: 10
 SELECT orders.reference, orders.order_id, count(mail.order_id) AS mails
 FROM orders LEFT JOIN mail ON mail.order_id = orders.order_id AND mail.template = 'order-confirmation'
 WHERE orders.state = 'accepted'

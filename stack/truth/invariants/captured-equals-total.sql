@@ -1,6 +1,7 @@
 -- title: What was captured is what the order costs
 -- why: An accepted order is paid in full by the processors' ledgers: no less, no more, no nothing.
 -- minimum: 1
+-- rank: 4
 WITH entries AS (
   SELECT entry, order_id, amount_cents FROM psp_a UNION ALL SELECT entry, order_id, amount_cents FROM psp_b
 ), sides AS (

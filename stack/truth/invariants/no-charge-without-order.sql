@@ -1,6 +1,7 @@
 -- title: No charge without an accepted order
 -- why: Where the order was refused, failed or never booked, the money must have been handed back.
 -- minimum: 1
+-- rank: 3
 WITH entries AS (
   SELECT entry, order_id, reference, amount_cents FROM psp_a UNION ALL SELECT entry, order_id, reference, amount_cents FROM psp_b
 ), suspects AS (

@@ -1,6 +1,7 @@
 -- title: Nobody is charged twice
 -- why: What both processors captured for one order and did not hand back is one charge at most.
 -- minimum: 1
+-- rank: 1
 WITH entries AS (
   SELECT 'psp-a' AS processor, entry, key, order_id, reference, amount_cents FROM psp_a
   UNION ALL

@@ -1,6 +1,7 @@
 -- title: No purchase was ordered twice
 -- why: Clicking twice, or asking again after a time-out, carries the same key and is the same order.
 -- minimum: 1
+-- rank: 5
 WITH twice AS (
   SELECT idempotency_key FROM orders GROUP BY idempotency_key HAVING count(*) > 1
 )

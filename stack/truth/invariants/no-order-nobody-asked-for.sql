@@ -1,6 +1,7 @@
 -- title: No order that nobody asked for
 -- why: Each order in the books carries the key of a purchase that a shopper really sent, and its total and card are what was sent.
 -- minimum: 1
+-- rank: 6
 SELECT orders.reference, orders.order_id, orders.idempotency_key, orders.state, intents.outcome AS told,
        intents.total_cents AS asked_cents, orders.total_cents AS booked_cents,
        intents.network AS asked_network, orders.card_network AS booked_network

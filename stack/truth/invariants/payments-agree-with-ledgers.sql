@@ -1,6 +1,7 @@
 -- title: The payments database agrees with the processors' ledgers
 -- why: What payments believes to be captured, and only that, is captured at the processor that it names.
 -- minimum: 1
+-- rank: 13
 WITH entries AS (
   SELECT 'psp-a' AS processor, entry, order_id, reference, amount_cents FROM psp_a
   UNION ALL

@@ -1,6 +1,7 @@
 -- title: The stock adds up
 -- why: initial + restocked − confirmed − held = on hand, for every product. "Never below zero" would hide clamping.
 -- minimum: 1
+-- rank: 8
 WITH taken AS (
   SELECT hold_lines.sku,
          coalesce(sum(quantity) FILTER (holds.state = 'confirmed'), 0)::BIGINT AS confirmed,
