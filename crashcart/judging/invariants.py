@@ -66,6 +66,8 @@ def _doubt(tape: Tape, shoppers: Shoppers) -> str:
         pending = restless.data.get("pending", {})
         left = ", ".join(f"{name}: {'no answer' if n is None else n}" for name, n in sorted(pending.items()) if n != 0)
         return f"the shop did not come to rest ({left or 'it went on moving'})"
+    if tape.first("books-read") is None:
+        return "the books were not read to their end"
     offered = shoppers.count()
     resolved = tape.rows("SELECT count(*) FROM recording.confirmed WHERE told = 'unknown'")[0][0]
     unknown = shoppers.count(lambda group: group.outcome == "unknown") - resolved

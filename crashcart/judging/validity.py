@@ -20,6 +20,7 @@ MOVED_SHARE = 0.1
 PARTS = ("toxiproxy", "prometheus", "load", "watchdog", "harness")
 
 _ENDINGS = {
+    "completed": "something went wrong at its end",
     "gate-closed": "the gate stayed closed, so no fault was injected",
     "guardrail": "a guardrail aborted it",
     "interrupted": "it was interrupted",
@@ -30,7 +31,8 @@ _ENDINGS = {
 def completed(tape: Tape) -> ValidityCheck:
     """The run went through its whole timeline and everything was recorded."""
     title = "the run came to its planned end"
-    if tape.ended == "completed":
+    broken_off = any(tape.first(name) for name in ("error", "boot-failed", "guardrail", "interrupted"))
+    if tape.ended == "completed" and not broken_off:
         return ValidityCheck("completed", title, True, f"{tape.plan.duration_s:g} s, as planned")
     return ValidityCheck("completed", title, False, _why_ended(tape), _remedy(tape.ended))
 
@@ -185,8 +187,15 @@ def undone(tape: Tape) -> ValidityCheck:
     """Everything that was broken is known to be mended."""
     left = not_undone(tape)
     title = "what was broken was mended"
-    told = "; ".join(left) or counted(sum(record.op == "undone" for record in tape.faultlog), "step") + " undone"
-    return ValidityCheck("undone", title, not left, told, "run `crashcart recover`" if left else "")
+    undone = [record for record in tape.faultlog if record.op == "undone"]
+    mended = {record.fault for record in undone}
+    done = {str(event.data.get("fault", "?")) for event in tape.named("fault-injected")}
+    troubles = [
+        *left,
+        *(f"no data: the fault log does not say that {fault} was undone" for fault in sorted(done - mended)),
+    ]
+    told = "; ".join(troubles) or counted(len(undone), "step") + " undone"
+    return ValidityCheck("undone", title, not troubles, told, "run `crashcart recover`" if left else "")
 
 
 def not_undone(tape: Tape) -> tuple[str, ...]:

@@ -103,6 +103,13 @@ def _interrupted(run: MadeUp) -> None:
     run.ended = "interrupted"
 
 
+def _log_without(*ops: str) -> Spoil:
+    def spoil(run: MadeUp) -> None:
+        run.faultlog = [record for record in run.faultlog if record.op not in ops]
+
+    return spoil
+
+
 CASES: list[tuple[Spoil, str, str]] = [
     (_load_that_stops_starting, "load-delivered", "fault: only 640 of 800 scheduled sessions began"),
     (_load_with_another_schedule, "load-delivered", "baseline: 1200 sessions were scheduled, the plan says 1600"),
@@ -133,6 +140,10 @@ CASES: list[tuple[Spoil, str, str]] = [
     (_event("prometheus-error", 64.0, error="503"), "scrapes", "503"),
     (_gate_closed, "gate", "the gate was closed during the run: baseline/purchase-success/all: 0.5 of 400 events"),
     (_interrupted, "completed", "it was interrupted"),
+    (_event("error", 64.0, traceback="Traceback\nValueError: ours"), "completed", "at its end: ValueError: ours"),
+    (_event("guardrail", 59.9, reason="browse is 0.1"), "completed", "browse is 0.1"),
+    (_event("interrupted", 64.0, how="SIGINT"), "completed", "something went wrong at its end"),
+    (_log_without("will-inject", "injected", "will-undo", "undone"), "undone", "does not say that f1 was undone"),
 ]
 
 
@@ -249,6 +260,7 @@ def test_two_faults_on_one_proxy_do_not_count_against_each_other(run: MadeUp, ju
         ("f2", "fault-undone", 35.0),
     ):
         _event(name, t, fault=fault, took_s=0.01)(run)
+    run.faultlog += [msgspec.structs.replace(record, fault="f2") for record in run.faultlog]
     run.sees = lambda t, side: (not (side == "through" and (25 <= t <= 29 or 31 <= t <= 35)), 1.0)
     assert judged(run).outcome is Outcome.PASS
 

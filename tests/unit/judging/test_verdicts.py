@@ -197,6 +197,13 @@ def test_books_that_were_not_read_prove_nothing(run: MadeUp, judged: Judged) -> 
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
+def test_books_of_which_nobody_says_that_they_were_read_to_their_end_prove_nothing(run: MadeUp, judged: Judged) -> None:
+    run.without_event("books-read")
+    verdict = judged(run)
+    assert "the books were not read to their end" in verdict.invariants[0].reason
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_shop_that_does_not_come_to_rest_proves_nothing(run: MadeUp, judged: Judged) -> None:
     run.without_event("quiesced")
     run.events.append(("not-quiesced", 62.0, {"took_s": 30.0, "pending": {"orders": 3, "mails": None, "holds": 0}}))
@@ -268,6 +275,11 @@ def _own_error(run: MadeUp) -> None:
     run.ended = "broken"
 
 
+def _did_not_boot(run: MadeUp) -> None:
+    run.events.append(("boot-failed", -1.0, {"error": "checkout[0]: it died"}))
+    run.ended = "broken"
+
+
 def _guardrail(run: MadeUp) -> None:
     run.events.append(("guardrail", 40.0, {"slo": "browse", "reason": "browse is 0.1"}))
     run.ended = "guardrail"
@@ -295,6 +307,7 @@ def _invalid(run: MadeUp) -> None:
         ((_invalid, _interrupted, _lost), 1),
         ((_invalid, _lost, _guardrail), 4),
         ((_invalid, _lost, _own_error), 70),
+        ((_did_not_boot,), 70),
         ((_invalid, _lost, _own_error, _undone_fault), 5),
     ],
 )
