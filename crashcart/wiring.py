@@ -50,7 +50,7 @@ def run_and_judge(project: Project, made: Plan, runs_dir: Path, console: Console
     """The whole of `crashcart run`; the exit status."""
     from crashcart.live import make_view
     from crashcart.running import Prepared, run
-    from crashcart.running.interrupts import Interrupted, Interrupts
+    from crashcart.running.interrupts import Interrupts
     from crashcart.safety.recover import recover
     from crashcart.safety.runlock import runlock
     from crashcart.tools import find_tools
@@ -66,16 +66,20 @@ def run_and_judge(project: Project, made: Plan, runs_dir: Path, console: Console
             tool.name: tool.version for tool in (tools.postgres, tools.valkey, tools.toxiproxy, tools.prometheus)
         }
         prepared = Prepared(made, run_id, project.root, out, _commit(project.root), _machine(versions), os.environ)
-        interrupts = Interrupts()
+        not_undone: NotUndone | None = None
         try:
             with make_view(made, console) as view:
-                run(prepared, _parts(made, run_id, view), interrupts)
-        except Interrupted:
-            console.print(f"interrupted twice: everything was put back, no report was written. {out}", soft_wrap=True)
-            return ExitStatus.INTERRUPTED
-        _point_latest(runs_dir, out)
-        verdict = _judge(out)
-        _show(out, verdict, console)
+                run(prepared, _parts(made, run_id, view), Interrupts())
+        except NotUndone as error:
+            not_undone = error
+        try:
+            _point_latest(runs_dir, out)
+            verdict = _judge(out)
+            _show(out, verdict, console)
+        finally:
+            # whatever becomes of the report: that something is still broken comes first
+            if not_undone is not None:
+                raise not_undone
         return verdict.exit_status
 
 

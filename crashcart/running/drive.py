@@ -95,7 +95,10 @@ class Timeline:
                     self.ended = "completed"
                 time.sleep(TICK_S)
         finally:
-            self._hands.shutdown(wait=True, cancel_futures=True)
+            self._hands.shutdown(wait=False, cancel_futures=True)
+            while not all(action[2].done() for action in self._acting):
+                self.crew.watchdog.beat()
+                time.sleep(TICK_S)
             self._settle_actions()
         self.sample_cpu("end")
         return self.ended
@@ -196,6 +199,7 @@ class Timeline:
             self._event("clock-step", by_s=round(step_s, 3))
         self._look_for_the_dead()
         readable = self._refresh()
+        self.crew.watchdog.beat()
         for guardrail in self._guardrails:
             why = guardrail.tripped(t, self.crew.slis if readable else None)
             if why and self.ended is None:

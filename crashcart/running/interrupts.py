@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,6 +28,11 @@ class Interrupts:
         """From now on requests are counted and nothing else."""
         self._disarmed = True
 
+    def _raise(self) -> NoReturn:
+        # Once is enough: what runs from here on puts things back, and nothing may keep it from that.
+        self._disarmed = True
+        raise Interrupted
+
     @property
     def asked(self) -> bool:
         """Whether somebody wants the run to end."""
@@ -39,14 +45,19 @@ class Interrupts:
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Inside, the first request raises at once: for waits that can simply be left."""
+        """Inside, the first request raises at once: for waits that can simply be left.
+
+        Where it was swallowed on its way (the callback of an event loop does that), it is raised at the end.
+        """
         self._raises = True
         try:
             if self.count:
-                raise Interrupted
+                self._raise()
             yield
         finally:
             self._raises = False
+        if self.count:
+            self._raise()
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -61,5 +72,4 @@ class Interrupts:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.ask(signal.Signals(number).name)
         if not self._disarmed and (self._raises or self.count > 1):
-            self._raises = False
-            raise Interrupted
+            self._raise()

@@ -15,7 +15,7 @@ from crashcart.model.errors import BootError, ControlPlaneError, NotUndone
 from crashcart.model.plan import Plan
 from crashcart.model.recording import FILES
 from crashcart.model.slo import Selector
-from crashcart.ports import LoadControl, MetricsReader, Stack, Watchdog
+from crashcart.ports import FaultInjector, LoadControl, MetricsReader, Stack, Watchdog
 from crashcart.recorder import Recorder
 from crashcart.running.clock import RunClock, now_mono_s, wall_text
 from crashcart.running.collect import collect
@@ -33,8 +33,8 @@ SCRAPED_S = 20.0
 def run(prepared: Prepared, parts: Parts, interrupts: Interrupts) -> Ended:
     """Run the plan; the recording is complete when this returns. Says how it ended.
 
-    Raises BootError when the shop did not come up, NotUndone when a fault could not be taken back,
-    Interrupted on a second request to stop. Nothing is left running in any of these cases.
+    Raises NotUndone when a fault could not be taken back, whatever else happened, and BootError when the shop did not
+    come up. Nothing is left running in any of these cases.
     """
     return _Run(prepared, parts, interrupts).go()
 
@@ -54,11 +54,19 @@ class _Run:
     def go(self) -> Ended:
         plan_json = msgspec.json.format(msgspec.json.encode(self.plan), indent=1)
         (self.prepared.out / FILES["plan"]).write_bytes(plan_json + b"\n")
-        with self.interrupts.handled():
-            self._guarded()
+        try:
+            with self.interrupts.handled():
+                self._guarded()
+        except Exception as error:
+            if self.not_undone:
+                raise self._not_undone() from error
+            raise
         if self.not_undone:
-            raise NotUndone("; ".join(self.not_undone), remedy="see the fault log, then `crashcart recover`")
+            raise self._not_undone()
         return self.ended
+
+    def _not_undone(self) -> NotUndone:
+        return NotUndone("; ".join(self.not_undone), remedy="see the fault log, then `crashcart recover`")
 
     def _guarded(self) -> None:
         try:
@@ -72,9 +80,11 @@ class _Run:
             self.ended = "interrupted"
             self.recorder.event("interrupted", self.clock.t(), how=self.interrupts.how)
         except BootError as error:
+            self.ended = "broken"
             self.recorder.event("boot-failed", self.clock.t(), error=str(error))
             raise
         except Exception:
+            self.ended = "broken"  # however far it had come
             self.recorder.event("error", self.clock.t(), traceback=traceback.format_exc())
             raise
         finally:
@@ -99,7 +109,7 @@ class _Run:
         crew = self._crew(leaving, stack, watchdog)
         with heart.resting():
             self.ended = Timeline(crew).drive()
-        self.not_undone += crew.injector.undo_all()
+        self._undo_all(crew.injector)
         with self.interrupts.raising():
             if self.ended != "completed":
                 crew.load.stop()
@@ -143,6 +153,10 @@ class _Run:
         path.write_bytes(msgspec.json.encode(settings))
         stack.spawn_part("load", plan.load.command, {**self.prepared.environment, "CRASHCART_LOAD": str(path)})
 
+    def _undo_all(self, injector: FaultInjector) -> None:
+        # asked twice, the last word counts: what failed at first may have been undone since
+        self.not_undone = list(injector.undo_all())
+
     def _stop(self, stack: Stack) -> None:
         began = now_mono_s()
         stack.stop()
@@ -159,7 +173,7 @@ class _Run:
         before, self.clock = self.clock, RunClock(t0)
         boot_offset_s = self.clock.t() - before.t()
         injector = self.parts.injector(stack, self.prepared.out / FILES["faultlog"], self._part_restarted)
-        leaving.callback(lambda: self.not_undone.extend(injector.undo_all()))
+        leaving.callback(self._undo_all, injector)
         watched = tuple(dict.fromkeys(name for fault in self.plan.faults for name in fault.watched))
         load.start(t0)
         self.recorder.event(

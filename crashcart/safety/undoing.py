@@ -56,7 +56,7 @@ class Undoer:
             return failures
         try:
             self.on_control_plane_hung(blamed[0].error)
-        except CrashcartError as problem:
+        except (CrashcartError, OSError) as problem:
             return tuple(
                 UndoFailure(failure.step, f"{failure.error}; and then: {problem}", failure.control_plane)
                 for failure in failures

@@ -36,13 +36,13 @@ ROOT = Path(__file__).parents[3]
 TOPOLOGY = Topology("run", "/nowhere", "/nowhere", (), (), "http://127.0.0.1:1", "http://127.0.0.1:1")
 
 
-def _demo() -> Plan:
+def demo() -> Plan:
     text = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
     file = experiment_from_tree(parse_tree(text, "demo.yaml"))
     return plan(Request(file, open_project(ROOT), "local", lambda _: True, registry()))
 
 
-def _fast(made: Plan) -> Plan:
+def fast(made: Plan) -> Plan:
     """The same plan in a second and a half."""
     spans = [("warmup", 0.0, 0.2), ("baseline", 0.2, 0.5), ("fault", 0.5, 1.0), ("recovery", 1.0, 1.3)]
     phases = tuple(Phase(name, start, end, 800, 2667) for name, start, end in spans)
@@ -89,7 +89,7 @@ def _crew(made: Plan, reader: FakeReader, **parts: object) -> SimpleNamespace:
 
 
 def test_a_healthy_run_injects_undoes_and_completes() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made)))
     assert Timeline(run.crew).drive() == "completed"
     assert run.injector.done == ["inject f1", "undo f1"]
@@ -100,7 +100,7 @@ def test_a_healthy_run_injects_undoes_and_completes() -> None:
 
 
 def test_a_sick_baseline_closes_the_gate_and_nothing_is_injected() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made, good=0.9)))
     assert Timeline(run.crew).drive() == "gate-closed"
     assert run.injector.done == []
@@ -108,20 +108,20 @@ def test_a_sick_baseline_closes_the_gate_and_nothing_is_injected() -> None:
 
 
 def test_without_prometheus_the_gate_stays_closed() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(unreadable=True))
     assert Timeline(run.crew).drive() == "gate-closed"
     assert run.injector.done == []
 
 
 def test_no_events_at_all_close_the_gate() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader([]))
     assert Timeline(run.crew).drive() == "gate-closed"
 
 
 def test_a_request_to_stop_ends_the_timeline() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made)))
     threading.Timer(0.6, run.interrupts.ask, ["SIGINT"]).start()
     assert Timeline(run.crew).drive() == "interrupted"
@@ -130,7 +130,7 @@ def test_a_request_to_stop_ends_the_timeline() -> None:
 
 @pytest.mark.parametrize("part", ["load", "toxiproxy", "prometheus"])
 def test_a_dead_part_of_the_harness_ends_the_run(part: str) -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made)))
     run.stack.dying = {part: ("its last words",)}
     assert Timeline(run.crew).drive() == "broken"
@@ -138,14 +138,14 @@ def test_a_dead_part_of_the_harness_ends_the_run(part: str) -> None:
 
 
 def test_a_dead_watchdog_ends_the_run() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made)))
     run.watchdog.lives = False
     assert Timeline(run.crew).drive() == "broken"
 
 
 def test_a_dead_service_is_noted_and_the_run_goes_on() -> None:
-    made = _fast(_demo())
+    made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made)))
     run.stack.dying = {"cart[0]": ()}
     assert Timeline(run.crew).drive() == "completed"
@@ -153,7 +153,7 @@ def test_a_dead_service_is_noted_and_the_run_goes_on() -> None:
 
 
 def test_too_many_events_under_way_close_the_gate() -> None:
-    made = _demo()
+    made = demo()
     hanging = [
         (labels, value * (3 if labels["__name__"] == "shopper_intended_total" else 1))
         for labels, value in _healthy(made)
@@ -166,7 +166,7 @@ def test_too_many_events_under_way_close_the_gate() -> None:
 
 
 def test_a_guardrail_trips_only_after_its_whole_window_is_bad() -> None:
-    made = _demo()
+    made = demo()
     reader = FakeReader()
     slis, rule = Slis(made, reader), made.guardrails[0]
     watch = GuardrailWatch(rule, made.slo(rule.slo))
@@ -182,7 +182,7 @@ def test_a_guardrail_trips_only_after_its_whole_window_is_bad() -> None:
 
 
 def test_a_guardrail_that_can_not_be_read_trips_after_three_seconds() -> None:
-    made = _demo()
+    made = demo()
     rule = made.guardrails[0]
     watch = GuardrailWatch(rule, made.slo(rule.slo))
     said = [watch.tripped(float(t), None) for t in range(5)]
