@@ -29,7 +29,7 @@ from crashcart.safety.processes import is_same_process
 from crashcart.safety.undoing import Undoer
 from crashcart.safety.worlds import DetachedWorld
 
-BEAT, RELEASE, STACK = "beat", "release", "stack"
+BEAT, RELEASE, END, STACK = "beat", "release", "end", "stack"
 """What the harness says, one a line; `stack` is followed by the stack's folder."""
 
 TICK_S = 0.1
@@ -80,6 +80,8 @@ class Patrol:
             said = self._hear() if events else ()
             if said is not None and RELEASE in said:
                 return 0
+            if said is not None and END in said:
+                return self._clear_up("the harness left it behind")
             # the pipe alone is not proof: a child that was forked without exec holds its end open, too
             if said is None or not is_same_process(self._run.harness):
                 return self._clear_up("the harness died")

@@ -22,13 +22,15 @@ from crashcart.model.recording import FILES
 from crashcart.model.topology import Topology
 from crashcart.safety.active import ActiveRun, forget, read_active, register
 from crashcart.safety.faultlog import open_steps, read_log
-from crashcart.safety.patrol import BEAT, RELEASE, STACK, Orders, main
+from crashcart.safety.patrol import BEAT, END, RELEASE, STACK, Orders, main
 from crashcart.safety.processes import RUN_VARIABLE, boot_id, own_ref, process_ref, processes_of_run
 
 SILENCE_S = 2.0
 HANG_LIMIT_S = 30.0
 READY_WITHIN_S = 10.0
 RELEASE_WITHIN_S = 5.0
+END_WITHIN_S = 10.0
+"""Longest that it may take to end what the harness did not."""
 LOG_FILE = Path("logs", "watchdog.log")
 
 
@@ -110,12 +112,17 @@ class Watchdog:
         return tuple(self._trouble)
 
     def release(self) -> None:
-        """The run is over: stand down. Forgets the run, unless something of it is left for `recover`. Idempotent."""
+        """The run is over: stand down, once nothing of it runs any more. Idempotent.
+
+        What the harness did not end (a boot that it left half-way) is ended first. Forgets the run, unless something
+        of it is left for `recover`.
+        """
         if self._process.poll() is None:
             self._released = True
-            self._say(RELEASE)
+            left_behind = processes_of_run(self._run.run_id)
+            self._say(END if left_behind else RELEASE)
             try:
-                self._process.wait(RELEASE_WITHIN_S)
+                self._process.wait(END_WITHIN_S if left_behind else RELEASE_WITHIN_S)
             except subprocess.TimeoutExpired:  # it was stopped, or is stuck in the kernel
                 self._process.kill()
                 self._process.wait()

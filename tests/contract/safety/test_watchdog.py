@@ -101,6 +101,16 @@ def test_a_harness_that_leaves_well_leaves_no_watchdog_and_no_record(stand_in: S
     assert {record.by for record in read_log(harness.faultlog)} == {"harness"}
 
 
+def test_what_a_harness_that_leaves_has_not_ended_is_ended_before_it_is_gone(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    harness.ask("forget")
+    assert _nothing_is_left(harness)
+    assert harness.process.wait() == 0
+    assert open_steps(read_log(harness.faultlog)) == ()
+    assert not harness.state_dir.exists()
+
+
 def test_what_ends_a_terminals_programs_does_not_end_the_watchdog(stand_in: Start) -> None:
     harness = stand_in()
     harness.hears("injected all")
