@@ -32,7 +32,10 @@ demo: .venv/project ## boot the shop, take a card processor away at peak, print 
 .PHONY: test
 test: check ## check, then every test: unit, contract, end to end
 	@$(PY) -m crashcart setup
-	@$(PY) -m pytest
+	@# most of these wait for servers and processes, so several go on at once …
+	@$(PY) -m pytest -n 4 tests/unit tests/contract
+	@# … while whole runs need the machine for themselves
+	@$(PY) -m pytest tests/e2e
 
 .PHONY: check
 check: .venv/project ## format, lint, types, walls between the parts
