@@ -92,7 +92,11 @@ def _project(ctx: click.Context) -> Project:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # not SystemExit(1): that would say that something failed its objective
+
+    return Ours(stderr=stderr, highlight=False)
 
 
 _EXPERIMENT_OPTIONS: tuple[Callable[[Callable[..., object]], Callable[..., object]], ...] = (
