@@ -31,6 +31,8 @@ from crashcart.running.sli import GuardrailWatch, Slis, judge_gate
 TICK_S = 0.1
 EXPIRY_GRACE_S = 3.0
 """The watchdog undoes a fault that has outlived its plan by so much."""
+HANDS_WITHIN_S = 60.0
+"""Longer than any fault takes to be done or undone: from then on the watchdog is to think that we hang."""
 HARNESS_PARTS = ("toxiproxy", "prometheus", "load")
 """Without one of these a run can't be judged, so there is no use in going on."""
 
@@ -96,8 +98,10 @@ class Timeline:
                 time.sleep(TICK_S)
         finally:
             self._hands.shutdown(wait=False, cancel_futures=True)
+            until = now_mono_s() + HANDS_WITHIN_S
             while not all(action[2].done() for action in self._acting):
-                self.crew.watchdog.beat()
+                if now_mono_s() < until:
+                    self.crew.watchdog.beat()
                 time.sleep(TICK_S)
             self._settle_actions()
         self.sample_cpu("end")

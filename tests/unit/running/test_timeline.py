@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,6 +127,25 @@ def test_a_request_to_stop_ends_the_timeline() -> None:
     threading.Timer(0.6, run.interrupts.ask, ["SIGINT"]).start()
     assert Timeline(run.crew).drive() == "interrupted"
     assert run.recorder.named("interrupted")[0]["how"] == "SIGINT"
+
+
+def test_the_watchdog_is_not_left_in_silence_while_a_fault_is_still_being_done() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    heard: list[int] = []
+
+    def slow() -> None:
+        run.interrupts.ask("SIGINT")
+        while not run.recorder.named("interrupted"):
+            time.sleep(0.01)
+        before, until = run.watchdog.beats, time.monotonic() + 5
+        while run.watchdog.beats < before + 3 and time.monotonic() < until:
+            time.sleep(0.01)
+        heard.append(run.watchdog.beats - before)
+
+    run.injector.on_inject = slow
+    assert Timeline(run.crew).drive() == "interrupted"
+    assert heard[0] >= 3
 
 
 @pytest.mark.parametrize("part", ["load", "toxiproxy", "prometheus"])
