@@ -116,7 +116,7 @@ def open_tape(directory: Path) -> Iterator[Tape]:
             plan=plan,
             manifest=manifest,
             events=_lines(directory / FILES["events"], Event),
-            faultlog=_lines(directory / FILES["faultlog"], LogRecord),
+            faultlog=_lines(directory / FILES["faultlog"], LogRecord, _recorded_bytes(manifest, FILES["faultlog"])),
             summary=_summary(directory / "load-summary.json"),
             missing=missing,
             unreadable=tuple(table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)),
@@ -176,12 +176,18 @@ def _define(database: DuckDBPyConnection, directory: Path, plan: Plan) -> tuple[
     return tuple(missing)
 
 
-def _lines(path: Path, kind: type[Record]) -> tuple[Record, ...]:
-    """All lines; the last one may have been cut short by a kill."""
+def _recorded_bytes(manifest: Manifest | None, name: str) -> int | None:
+    """How long the file was at the run's end: what came later (`crashcart recover`) is not of the run."""
+    entries = manifest.files if manifest is not None else ()
+    return next((entry.bytes for entry in entries if entry.path == name), None)
+
+
+def _lines(path: Path, kind: type[Record], size: int | None = None) -> tuple[Record, ...]:
+    """All lines, or those in the first `size` bytes; the last one may have been cut short by a kill."""
     if not path.exists():
         return ()
     found: list[Record] = []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+    for number, line in enumerate(path.read_bytes()[:size].splitlines(keepends=True), start=1):
         if not line.endswith(b"\n"):
             break
         try:

@@ -18,6 +18,8 @@ Ended = Literal["completed", "gate-closed", "guardrail", "interrupted", "broken"
 
 _MADE_LATER = {"manifest.json", "verdict.json", "report.html", "report.md", "junit.xml"}
 _LOGS = "logs/"
+_GROWS = FILES["faultlog"]
+"""`crashcart recover` goes on writing there: what was recorded is its beginning."""
 
 
 def list_files(directory: Path, rows: Mapping[str, int]) -> tuple[FileEntry, ...]:
@@ -90,7 +92,9 @@ def _check(directory: Path, entry: FileEntry) -> None:
         if entry.path.startswith(_LOGS):
             return
         raise BadFile("a file of the recording is missing", file=path, line=None)
-    if path.stat().st_size != entry.bytes or _sha256(path) != entry.sha256:
+    size = path.stat().st_size
+    whole = size == entry.bytes or (entry.path == _GROWS and size > entry.bytes)
+    if not whole or _sha256(path, entry.bytes) != entry.sha256:
         raise BadFile(
             "a file of the recording is not what was recorded (its size or hash differs)",
             file=path,
@@ -113,9 +117,15 @@ def _entry(directory: Path, relative: str, rows: int | None) -> FileEntry:
     if rows is None and relative.endswith(".jsonl"):
         with path.open("rb") as lines:
             rows = sum(1 for _ in lines)
-    return FileEntry(relative, path.stat().st_size, _sha256(path), rows)
+    size = path.stat().st_size
+    return FileEntry(relative, size, _sha256(path, size), rows)
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, size: int) -> str:
+    """Of the first `size` bytes."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while size > 0 and (piece := file.read(min(size, 1 << 20))):
+            digest.update(piece)
+            size -= len(piece)
+    return digest.hexdigest()

@@ -327,6 +327,28 @@ def test_a_run_that_was_cut_short_is_judged_from_what_there_is(run: MadeUp, judg
     assert (fault.offered, fault.ok) == (200, 200)
 
 
+def test_what_was_undone_after_the_run_does_not_change_what_was_said_of_it(run: MadeUp, tmp_path: Path) -> None:
+    undone = run.faultlog[-1]
+    _undone_fault(run)
+    directory = run.write(tmp_path / "run")
+    before = encode(judge(directory))
+    with (directory / "faultlog.jsonl").open("ab") as file:
+        file.write(msgspec.json.encode(msgspec.structs.replace(undone, by="recover")) + b"\n")
+    assert judge(directory).exit_status == 5
+    assert encode(judge(directory)) == before
+
+
+def test_a_fault_log_of_which_a_part_was_changed_is_refused(run: MadeUp, tmp_path: Path) -> None:
+    directory = run.write(tmp_path / "run")
+    log = directory / "faultlog.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"undone", b"undune"))
+    with pytest.raises(BadFile, match="not what was recorded"):
+        judge(directory)
+    log.write_bytes(b"")
+    with pytest.raises(BadFile, match="not what was recorded"):
+        judge(directory)
+
+
 def test_an_altered_recording_is_refused(run: MadeUp, tmp_path: Path) -> None:
     directory = run.write(tmp_path / "run")
     with (directory / "events.jsonl").open("ab") as file:
