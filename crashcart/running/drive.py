@@ -201,7 +201,7 @@ class Timeline:
         step_s = self.crew.clock.stepped_by_s()
         if step_s:
             self._event("clock-step", by_s=round(step_s, 3))
-        self._look_for_the_dead()
+        self.look_for_the_dead()
         readable = self._refresh()
         self.crew.watchdog.beat()
         for guardrail in self._guardrails:
@@ -212,7 +212,8 @@ class Timeline:
                 self.ended = "guardrail"
         self._show(t)
 
-    def _look_for_the_dead(self) -> None:
+    def look_for_the_dead(self) -> None:
+        """Note who has died since the last time. A run without a part of its harness is broken."""
         dead = {} if self._acting else dict(self.crew.stack.dead())
         if trouble := tuple(self.crew.watchdog.trouble()):
             dead["watchdog"] = trouble

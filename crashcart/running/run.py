@@ -107,13 +107,15 @@ class _Run:
         leaving.callback(heart.stop)
         stack = self._boot(leaving, watchdog)
         crew = self._crew(leaving, stack, watchdog)
+        timeline = Timeline(crew)
         with heart.resting():
-            self.ended = Timeline(crew).drive()
+            self.ended = timeline.drive()
         self._undo_all(crew.injector)
         with self.interrupts.raising():
             if self.ended != "completed":
                 crew.load.stop()
             collect(crew, self.prepared.out, self.ended)
+            timeline.look_for_the_dead()
 
     def _boot(self, leaving: ExitStack, watchdog: Watchdog) -> Stack:
         self.recorder.event("boot-started", self.clock.t())

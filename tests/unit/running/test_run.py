@@ -75,9 +75,13 @@ class ReaderThatGoesAway(FakeReader):
 @dataclass
 class LoadOfARun(FakeLoad):
     on_start: Callable[[], None] = lambda: None
+    on_stop: Callable[[], None] = lambda: None
 
     def start(self, t0_mono_s: float) -> None:
         self.on_start()
+
+    def stop(self) -> None:
+        self.on_stop()
 
     def status(self) -> LoadStatus:
         return LoadStatus("settled", 100, 100, 0, 1.0)
@@ -177,3 +181,12 @@ def test_a_run_whose_end_went_wrong_did_not_end_as_if_all_were_well(whole: Whole
     with pytest.raises(ZeroDivisionError):
         whole.go()
     assert whole.ended == "broken"
+
+
+def test_a_part_of_the_harness_that_dies_after_the_last_phase_is_noticed(whole: Whole) -> None:
+    def die() -> None:
+        whole.watchdog.lives = False
+
+    whole.load.on_stop = die
+    whole.go()
+    assert '"event":"died"' in (whole.out / "events.jsonl").read_text(encoding="utf-8")
