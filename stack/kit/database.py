@@ -195,6 +195,13 @@ class Database:
                 outcome = "timeout"
                 failure = type(failure)(self.link, "timeout")
             raise failure from error
+        except AttributeError as error:
+            # Between two replies of one statement asyncpg does not look whether the session has ended, and trips.
+            ended = session.is_closed()
+            session.terminate()
+            if not ended:
+                raise
+            raise mapped(ConnectionResetError("the session ended within a statement")) from error
         except BaseException:  # cancelled, or a defect: the connection may be in the middle of anything
             session.terminate()
             raise
