@@ -199,7 +199,10 @@ def undone(tape: Tape) -> ValidityCheck:
 
 
 def not_undone(tape: Tape) -> tuple[str, ...]:
-    """Steps of faults that the log announces and does not take back."""
+    """Steps of faults that the log announces and does not take back; else what the harness itself could not undo.
+
+    The watchdog starts a service again without waiting for it, and calls that undone.
+    """
     still: dict[tuple[str, bytes], str] = {}
     for record in tape.faultlog:
         key = (record.fault, msgspec.json.encode(record.step, order="sorted"))
@@ -207,7 +210,8 @@ def not_undone(tape: Tape) -> tuple[str, ...]:
             still.pop(key, None)
         else:
             still[key] = f"{record.fault} {record.step.kind} on {record.step.target} is not undone"
-    return tuple(still.values())
+    said = [str(step).split("\n")[0] for event in tape.named("not-undone") for step in event.data.get("steps", [])]
+    return tuple(still.values()) or tuple(said)
 
 
 def proxies(tape: Tape) -> ValidityCheck:

@@ -88,6 +88,8 @@ class _Run:
             self.recorder.event("error", self.clock.t(), traceback=traceback.format_exc())
             raise
         finally:
+            if self.not_undone:
+                self.recorder.event("not-undone", self.clock.t(), steps=self.not_undone)
             self.recorder.finish(
                 run_id=self.prepared.run_id,
                 experiment=self.plan.name,

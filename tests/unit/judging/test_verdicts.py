@@ -270,6 +270,10 @@ def _undone_fault(run: MadeUp) -> None:
     run.faultlog = run.faultlog[:2]
 
 
+def _not_undone_by_the_harness(run: MadeUp) -> None:
+    run.events.append(("not-undone", 64.0, {"steps": ["f1 service/kill on checkout[0] could not be undone: it died"]}))
+
+
 def _own_error(run: MadeUp) -> None:
     run.events.append(("error", 40.0, {"traceback": "Traceback\nValueError: ours"}))
     run.ended = "broken"
@@ -308,6 +312,7 @@ def _invalid(run: MadeUp) -> None:
         ((_invalid, _lost, _guardrail), 4),
         ((_invalid, _lost, _own_error), 70),
         ((_did_not_boot,), 70),
+        ((_invalid, _lost, _not_undone_by_the_harness), 5),
         ((_invalid, _lost, _own_error, _undone_fault), 5),
     ],
 )

@@ -168,6 +168,7 @@ def test_what_could_not_be_undone_is_named_whatever_else_went_wrong(whole: Whole
         whole.go()
     assert whole.runtime.stack.stopped
     assert whole.ended == "broken"
+    assert '"event":"not-undone"' in (whole.out / "events.jsonl").read_text(encoding="utf-8")
 
 
 def test_what_was_undone_at_the_second_attempt_is_undone(whole: Whole) -> None:
