@@ -57,13 +57,13 @@ def _collect(topology: Topology, enough: Callable[[list[ProbeSample]], bool]) ->
 
 
 @contextmanager
-def _server(argv: list[str], **keywords: object) -> Iterator[None]:
+def _server(argv: list[str], end: signal.Signals, **keywords: object) -> Iterator[None]:
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **keywords)  # type: ignore[call-overload]
     try:
         yield
     finally:
-        process.send_signal(signal.SIGQUIT)  # killed, Postgres would leave shared memory behind
-        process.wait()
+        process.send_signal(end)
+        process.wait(20.0)
 
 
 @contextmanager
@@ -119,9 +119,10 @@ def test_servers_of_every_protocol_are_asked_in_their_own_words(
     port = postgres.rpartition(":")[2]
     with ExitStack() as leaving:
         argv = [str(toolbox.postgres.path / "postgres"), "-D", str(data), "-p", port, "-k", str(data)]
-        leaving.enter_context(_server(argv, **as_account))
+        # killed, Postgres would leave shared memory behind
+        leaving.enter_context(_server(argv, signal.SIGQUIT, **as_account))
         argv = [str(toolbox.valkey.path), "--port", valkey.rpartition(":")[2], "--save", "", "--dir", str(tmp_path)]
-        leaving.enter_context(_server(argv))
+        leaving.enter_context(_server(argv, signal.SIGTERM))
         shop = small_stack.topology.proxies[0]
         topology = _topology(
             _proxy("db", postgres, postgres, "postgres"),
