@@ -44,19 +44,20 @@ class Interrupts:
         self.how = self.how or how
 
     @contextmanager
-    def raising(self) -> Iterator[None]:
+    def raising(self, *, heard: int = 0) -> Iterator[None]:
         """Inside, the first request raises at once: for waits that can simply be left.
 
-        Where it was swallowed on its way (the callback of an event loop does that), it is raised at the end.
+        `heard`: as many requests were acted upon already. Where one was swallowed on its way (the callback of an event
+        loop does that), it is raised at the end.
         """
         self._raises = True
         try:
-            if self.count:
+            if self.count > heard:
                 self._raise()
             yield
         finally:
             self._raises = False
-        if self.count:
+        if self.count > heard:
             self._raise()
 
     @contextmanager

@@ -113,7 +113,8 @@ class _Run:
         with heart.resting():
             self.ended = timeline.drive()
         self._undo_all(crew.injector)
-        with self.interrupts.raising():
+        # Also of a run that was interrupted the books are read: a double charge in it is a double charge.
+        with self.interrupts.raising(heard=1 if self.ended == "interrupted" else 0):
             if self.ended != "completed":
                 crew.load.stop()
             collect(crew, self.prepared.out, self.ended)

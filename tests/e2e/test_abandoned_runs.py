@@ -50,6 +50,7 @@ def test_an_interrupt_undoes_the_fault_and_reports(tiny: Harness) -> None:
     verdict = recording.verdict
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert recording.manifest.ended == "interrupted"
+    assert verdict.invariants[0].examined > 0, "also now the books are read"
     assert (recording.path / "report.html").exists()
     assert tiny.active_runs() == []
 

@@ -1,0 +1,45 @@
+"""Once: undo and report. Twice: undo and leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from crashcart.running.interrupts import Interrupted, Interrupts
+
+
+def test_the_first_request_ends_a_wait() -> None:
+    interrupts = Interrupts()
+    with interrupts.handled(), pytest.raises(Interrupted), interrupts.raising():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert interrupts.how == "SIGINT"
+
+
+def test_a_request_made_before_the_wait_ends_it_at_once() -> None:
+    interrupts = Interrupts()
+    interrupts.ask("crashcart abort")
+    with pytest.raises(Interrupted), interrupts.raising():
+        raise AssertionError("it was entered")
+
+
+def test_after_the_first_was_heard_the_report_is_made_and_the_second_leaves() -> None:
+    interrupts = Interrupts()
+    made = []
+    with interrupts.handled():
+        interrupts.ask("SIGINT")
+        with interrupts.raising(heard=1):
+            made.append("report")
+        with pytest.raises(Interrupted), interrupts.raising(heard=1):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert made == ["report"]
+
+
+def test_what_puts_things_back_is_not_interrupted() -> None:
+    interrupts = Interrupts()
+    with interrupts.handled():
+        interrupts.disarm()
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert interrupts.count == 3
