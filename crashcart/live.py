@@ -82,7 +82,8 @@ class LiveView:
             f"  {max(snapshot.phase_ends_s - snapshot.t, 0):.0f} s left,",
             f" {max(snapshot.ends_s - snapshot.t, 0):.0f} s in all",
         )
-        bar = ProgressBar(total=snapshot.ends_s, completed=max(snapshot.t, 0), width=60)
+        bar = Table.grid()
+        bar.add_row(ProgressBar(total=snapshot.ends_s, completed=max(snapshot.t, 0), width=60))
         return Group(Text(), head, bar, self._rates(snapshot), self._slis(snapshot), self._faults(snapshot))
 
     def _rates(self, snapshot: Snapshot) -> Table:
