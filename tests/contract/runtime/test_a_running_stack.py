@@ -195,7 +195,14 @@ def test_an_instance_that_dies_by_itself_is_reported_with_its_last_words(stack: 
 
 
 def test_a_part_of_the_harness_is_counted_watched_and_ended_with_all_it_started(stack: LocalStack) -> None:
-    code = "import os, subprocess; child = subprocess.Popen(['sleep', '600']); print(os.environ['A']); child.wait()"
+    code = """if True:
+        import os, subprocess, time
+        child = subprocess.Popen(["sleep", "600"])
+        while time.process_time() < 0.1:  # several ticks of the clock that CPU time is counted in
+            pass
+        print(os.environ["A"], flush=True)
+        child.wait()
+    """
     part = stack.spawn_part("load", ("{python}", "-c", code), {"A": "told"})
     until(lambda: "told" in Path(part.log).read_text())
     assert stack.topology.instance("load").kind == "load"
