@@ -15,7 +15,7 @@ from crashcart.model.errors import MissingTool
 from crashcart.tools import shared
 from crashcart.tools.account import ServerAccount, server_account, unreadable_for
 from crashcart.tools.cache import move_in, remove_leftovers, workshop
-from crashcart.tools.programs import Unusable, named_by, numbers, require, version_of
+from crashcart.tools.programs import Unusable, missing, named_by, numbers, require, version_of
 from crashcart.tools.toolbox import Tool
 
 NAME = "postgres"
@@ -42,7 +42,7 @@ def find() -> Tool:
     if wheel is None:
         installed, more = _installed()
         if installed is None:
-            raise MissingTool(NAME, REMEDY, "; ".join(("postgres is not available", *refused, *more)))
+            raise missing(NAME, REMEDY, (*refused, *more))
         return _readable_or_refused(installed, account)
     if unreadable_for(account, _wheel_tree(wheel)) is None:
         return wheel

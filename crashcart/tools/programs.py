@@ -85,6 +85,11 @@ def first_usable(
     return None, tuple(refused)
 
 
+def missing(name: str, remedy: str, refused: Sequence[str]) -> MissingTool:
+    """The error to raise where no program will do; `refused` says of each that was looked at why not."""
+    return MissingTool(name, remedy, "; ".join((f"{name} is not available", *refused)))
+
+
 def on_path(program: str) -> list[tuple[Path, str]]:
     """The program on PATH as a list of candidates: one or none."""
     found = shutil.which(program)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from crashcart.model.errors import MissingTool
 from crashcart.tools.cache import cache_dir
 from crashcart.tools.gobuild import Recipe, build, built
 from crashcart.tools.package import NoPackage, unpack
-from crashcart.tools.programs import Unusable, first_usable, named_tool, on_path, usable
+from crashcart.tools.programs import Unusable, first_usable, missing, named_tool, on_path, usable
 from crashcart.tools.toolbox import Tool
 
 NAME = "prometheus"
@@ -38,9 +37,7 @@ def find() -> Tool:
     """
     tool, refused = _look()
     if tool is None:
-        raise MissingTool(
-            NAME, f"run `crashcart setup`, or {REMEDY}", "; ".join(("prometheus is not available", *refused))
-        )
+        raise missing(NAME, f"run `crashcart setup`, or {REMEDY}", refused)
     return tool
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from crashcart.model.errors import MissingTool
 from crashcart.tools.gobuild import Recipe, build, built
-from crashcart.tools.programs import first_usable, named_tool, on_path
+from crashcart.tools.programs import first_usable, missing, named_tool, on_path
 from crashcart.tools.toolbox import Tool
 
 NAME = "toxiproxy"
@@ -31,9 +30,7 @@ def find() -> Tool:
     """
     tool, refused = _look()
     if tool is None:
-        raise MissingTool(
-            NAME, f"run `crashcart setup`, or {REMEDY}", "; ".join(("toxiproxy is not available", *refused))
-        )
+        raise missing(NAME, f"run `crashcart setup`, or {REMEDY}", refused)
     return tool
 
 

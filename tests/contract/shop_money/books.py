@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.contract.shop_money.rig import STOCK, Rig, until
+from tests.contract.shop_money.rig import STOCK, Rig
+from tests.contract.shop_money.servers import until
 from tests.contract.shop_money.shoppers import Purchase
 
 TERMINAL = {"accepted", "rejected_sold_out", "rejected_declined", "failed", "cancelled_refunded"}

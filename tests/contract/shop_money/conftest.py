@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def running_rig(toolbox: Toolbox) -> Iterator[Rig]:
-    from tests.contract.shop_money.rig import Rig, make_folder, remove_folder
+    from tests.contract.shop_money.rig import Rig
+    from tests.contract.shop_money.servers import make_folder, remove_folder
 
     folder = make_folder()
     rig = Rig(toolbox, folder)

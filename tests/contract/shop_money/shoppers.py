@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contract.shop_money.rig import Rig, call, until
+from tests.contract.shop_money.rig import Rig
+from tests.contract.shop_money.servers import call, until
 
 _DEADLINE_MS = 5000
 _DEFINITE_NO = {402, 409, 503}

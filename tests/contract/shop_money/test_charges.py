@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from tests.contract.shop_money.rig import TOKEN, call, until
+from tests.contract.shop_money.rig import TOKEN
+from tests.contract.shop_money.servers import call, until
 
 if TYPE_CHECKING:
     from tests.contract.shop_money.rig import Rig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.shop_money.books import violations, wait_settled
-from tests.contract.shop_money.rig import until
+from tests.contract.shop_money.servers import until
 from tests.contract.shop_money.shoppers import Purchase, ask_once
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.contract.shop_money.books import violations, wait_settled
-from tests.contract.shop_money.rig import call, until
+from tests.contract.shop_money.servers import call, until
 from tests.contract.shop_money.shoppers import Purchase, ask_once
 
 if TYPE_CHECKING:
