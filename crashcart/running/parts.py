@@ -1,4 +1,4 @@
-"""What a run is given: its adapters, chosen in `crashcart/wiring.py`."""
+"""What a run is given: its adapters, chosen in `crashcart/wiring/`."""
 
 from __future__ import annotations
 

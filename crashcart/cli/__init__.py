@@ -1,0 +1,10 @@
+"""The command line. Thin: each command opens a project, asks one part of the house, and prints what it says."""
+
+# Commands are listed in the order of these imports: the order in which one needs them.
+from crashcart.cli.top import cli, main  # isort: skip
+from crashcart.cli import experiments  # noqa: F401  # isort: skip
+from crashcart.cli import game_day  # noqa: F401  # isort: skip
+from crashcart.cli import stacks  # noqa: F401  # isort: skip
+from crashcart.cli import machine  # noqa: F401  # isort: skip
+
+__all__ = ["cli", "main"]

@@ -1,0 +1,100 @@
+"""The group that all commands hang on, how a process ends, and what commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import crashcart
+from crashcart.model.errors import CrashcartError, ExitStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crashcart.loading import Project
+
+
+class _Commands(click.Group):
+    """Commands in the order in which one needs them, and the exit statuses below."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """As they stand in this file."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit status: 0 pass · 1 fail · 2 usage or bad file · 3 inconclusive · 4 guardrail abort · "
+    "5 something could not be undone · 70 an error of our own · 130 interrupted",
+)
+@click.version_option(crashcart.__version__, prog_name="crashcart")
+@click.option(
+    "--project",
+    "project_path",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder with stack/, experiments/ and loadtests/.  [default: here]",
+)
+@click.pass_context
+def cli(ctx: click.Context, project_path: Path) -> None:
+    """Chaos engineering with a verdict: a shop under load, faults injected, SLOs and books judged."""
+    ctx.obj = project_path
+
+
+def main() -> None:
+    """The console script. Every ending has an exit status that means one thing."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(ExitStatus.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitStatus.USAGE)
+    except CrashcartError as error:
+        click.echo(f"crashcart: {error}", err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(ExitStatus.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitStatus.OURS)
+    except Exception as error:  # noqa: BLE001 - the top of the process: whatever it is, say so in one line and keep the trace
+        click.echo(f"crashcart: an error of our own: {error!r}\n  {_keep_trace()}", err=True)
+        sys.exit(ExitStatus.OURS)
+    sys.exit(status if isinstance(status, int) else ExitStatus.PASS)
+
+
+def _keep_trace() -> str:
+    from crashcart.tools import cache_dir
+
+    path = cache_dir() / "last-error.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return "its trace could not be written"
+    return f"please report it with the trace in {path}"
+
+
+def project_of(ctx: click.Context) -> Project:
+    """The project that `--project` names. UsageError where there is none."""
+    from crashcart.loading import open_project
+
+    return open_project(ctx.obj)
+
+
+def console_for(*, stderr: bool = False) -> Console:
+    """Where text for people goes."""
+    from rich.console import Console
+
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # not SystemExit(1): that would say that something failed its objective
+
+    return Ours(stderr=stderr, highlight=False)

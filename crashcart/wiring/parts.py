@@ -1,0 +1,67 @@
+"""Which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crashcart.faults import registry
+from crashcart.model.plan import Plan
+
+if TYPE_CHECKING:
+    from crashcart.model.topology import Topology
+    from crashcart.ports import FaultInjector, Probes, Stack, View
+    from crashcart.running import Parts
+    from crashcart.running.parts import ProbeSink
+    from crashcart.runtimes.local import LocalRuntime
+
+
+def make_parts(made: Plan, run_id: str, view: View) -> Parts:
+    """All that a run of this plan needs."""
+    from crashcart.harnessmetrics import HarnessMetrics
+    from crashcart.loadcontrol import LoadClient
+    from crashcart.prometheus import PrometheusReader
+    from crashcart.running import Parts
+    from crashcart.runtimes.addresses import Reservations
+    from crashcart.safety.active import abort_requested
+    from crashcart.safety.watchdog import Watchdog
+
+    ports = Reservations()  # held until this process ends
+    return Parts(
+        runtime=choose_runtime(),
+        view=view,
+        state=HarnessMetrics(made),
+        start_watchdog=Watchdog.start,
+        metrics=lambda topology: PrometheusReader(topology.prometheus_url),
+        probes=_probes,
+        injector=_injector,
+        load_control=LoadClient,
+        abort_requested=lambda: abort_requested(run_id),
+        free_port=ports.take,
+    )
+
+
+def _injector(stack: Stack, log: Path, on_restart: Callable[[str], None]) -> FaultInjector:
+    from crashcart.safety.faultlog import FaultLog
+    from crashcart.safety.injector import Injector
+    from crashcart.safety.worlds import StackWorld
+
+    def restart(_reason: str) -> None:
+        stack.restart_toxiproxy(disabled=())
+        on_restart("toxiproxy")
+
+    return Injector(FaultLog(log), StackWorld(stack), registry(), on_control_plane_hung=restart)
+
+
+def choose_runtime() -> LocalRuntime:
+    """What runs the design."""
+    from crashcart.runtimes.local import LocalRuntime
+
+    return LocalRuntime()
+
+
+def _probes(topology: Topology, proxies: Sequence[str], sink: ProbeSink, t0: float) -> Probes:
+    from crashcart.probes import ProbeRunner
+
+    return ProbeRunner(topology, proxies, sink, t0)
