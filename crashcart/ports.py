@@ -10,7 +10,7 @@ import msgspec
 
 from crashcart.model.design import Design
 from crashcart.model.fault import Step
-from crashcart.model.plan import Effect, PlannedFault
+from crashcart.model.plan import Effect, PlannedFault, Slices
 from crashcart.model.recording import ProbeSample, SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import Topology
@@ -88,6 +88,37 @@ class World(Protocol):
     def start_again(self, instance: str) -> None:
         """As `Stack.start_again`, from the instance's spec file alone."""
 
+    def keep(self, key: str, holder: Holder, /) -> None:
+        """Keep what a fault needs to go on (a thread that switches, a session that locks) until `let_go`."""
+
+    def let_go(self, key: str) -> None:
+        """End what was kept under that key. None is fine: who undoes may be another process than who did it."""
+
+
+class Holder(Protocol):
+    """Something that keeps a fault going."""
+
+    def close(self) -> None:
+        """End, within a second or two. Idempotent."""
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """One look at a fault's effect."""
+
+    there: bool
+    value: float | None = None
+    note: str = ""
+
+
+class Observer(Protocol):
+    """Looks for a fault's effect by another path than the one that brings it about."""
+
+    def look(self) -> Observation:
+        """Now. Within a second; a CrashcartError or OSError is recorded as "not there", with its words."""
+
+    def close(self) -> None:
+        """No more looks."""
+
 
 class FaultKind(Protocol):
     """One way to break something: one small file in `crashcart/faults/`."""
@@ -102,7 +133,10 @@ class FaultKind(Protocol):
         """Proxies or instances it acts on. UsageError where a setting is wrong or a target does not exist."""
 
     def watched(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
-        """Proxies whose probes show the effect."""
+        """Proxies whose probes show the effect; none where an observer or counters do."""
+
+    def links(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
+        """Links on which the clients must have made calls meanwhile; none where there is no such link."""
 
     def title(self, settings: msgspec.Struct) -> str:
         """One line for people."""
@@ -110,10 +144,14 @@ class FaultKind(Protocol):
     def effect(self, settings: msgspec.Struct) -> Effect:
         """What must be measured."""
 
-    def steps(
-        self, settings: msgspec.Struct, fault_id: str, targets: Sequence[str], topology: Topology
-    ) -> tuple[Step, ...]:
+    def slices(self, settings: msgspec.Struct, fault_id: str, seed: int, lasts_s: float) -> Slices:
+        """Between which seconds from its start it acts; empty: all the time. Pure."""
+
+    def steps(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> tuple[Step, ...]:
         """Pure: what will be done, with all that is needed to undo it."""
+
+    def observer(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> Observer | None:
+        """Who looks for an `observed` effect, from the start of the load to the end; None for other effects."""
 
     def apply(self, step: Step, world: World) -> None:
         """Do it. Must have taken effect when it returns."""

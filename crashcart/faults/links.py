@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
+from crashcart.faults.base import BaseFault
 from crashcart.model.design import Design, select_proxies
 from crashcart.model.fault import Step
+from crashcart.model.plan import PlannedFault
 from crashcart.model.topology import Topology
 
 
@@ -18,7 +19,7 @@ class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: str
 
 
-class LinkFault:
+class LinkFault(BaseFault):
     """Base of faults on a link. What is left to say: a title, the effect, `apply` and `undo`."""
 
     kind: ClassVar[str]
@@ -32,12 +33,6 @@ class LinkFault:
         """The same ones."""
         return self.targets(settings, design)
 
-    def steps(
-        self,
-        settings: msgspec.Struct,
-        fault_id: str,
-        targets: Sequence[str],
-        topology: Topology,
-    ) -> tuple[Step, ...]:
+    def steps(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> tuple[Step, ...]:
         """One a proxy."""
-        return tuple(Step(self.kind, target, {"api": topology.toxiproxy_api}) for target in targets)
+        return tuple(Step(self.kind, target, {"api": topology.toxiproxy_api}) for target in planned.targets)

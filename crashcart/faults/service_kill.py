@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
+from crashcart.faults.base import BaseFault
 from crashcart.model.design import Design, proxies, select_instances
 from crashcart.model.errors import UsageError
 from crashcart.model.fault import Step
-from crashcart.model.plan import Effect
+from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.topology import Topology
 from crashcart.ports import FaultKind, World
 
@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service: str
 
 
-class Kill:
+class Kill(BaseFault):
     """`service/kill: {service: checkout}`."""
 
     kind: ClassVar[str] = "service/kill"
@@ -54,15 +54,9 @@ class Kill:
         """Beside the proxy, too, nobody answers."""
         return Effect("instance-down", settle_s=RESTART_S)
 
-    def steps(
-        self,
-        settings: msgspec.Struct,
-        fault_id: str,
-        targets: Sequence[str],
-        topology: Topology,
-    ) -> tuple[Step, ...]:
+    def steps(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> tuple[Step, ...]:
         """One instance each, with where its start is written down (argv, environment, account)."""
-        found = [topology.instance(target) for target in targets]
+        found = [topology.instance(target) for target in planned.targets]
         return tuple(Step(self.kind, i.name, {"address": i.address, "spec_file": i.spec_file}) for i in found)
 
     def apply(self, step: Step, world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -11,7 +10,7 @@ from crashcart.faults.links import LinkFault, LinkSettings
 from crashcart.model.design import Design
 from crashcart.model.errors import UsageError
 from crashcart.model.fault import Step
-from crashcart.model.plan import Effect
+from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.topology import Topology
 from crashcart.model.units import Duration, no_time
 from crashcart.ports import FaultKind, World
@@ -60,14 +59,12 @@ class Latency(LinkFault):
         least_ms = (settings.latency - settings.jitter) * 1000
         return Effect("added-latency", at_least_ms=round(min(0.9 * least_ms, MEASURABLE_MS), 3))
 
-    def steps(
-        self, settings: msgspec.Struct, fault_id: str, targets: Sequence[str], topology: Topology
-    ) -> tuple[Step, ...]:
+    def steps(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> tuple[Step, ...]:
         """One toxic a proxy."""
         assert isinstance(settings, Settings)
         attributes = {"latency": round(settings.latency * 1000), "jitter": round(settings.jitter * 1000)}
-        toxic = {"toxic": f"crashcart-{fault_id}", "stream": settings.direction, "attributes": attributes}
-        return tuple(Step(self.kind, target, {"api": topology.toxiproxy_api, **toxic}) for target in targets)
+        toxic = {"toxic": f"crashcart-{planned.id}", "stream": settings.direction, "attributes": attributes}
+        return tuple(Step(self.kind, target, {"api": topology.toxiproxy_api, **toxic}) for target in planned.targets)
 
     def apply(self, step: Step, world: World) -> None:
         """Add the toxic; connections that are open feel it too."""

@@ -52,6 +52,8 @@ class Probe:
             case "none":
                 alike = self.through_ms - self.beside_ms <= effect.at_least_ms
                 return self.through_ok and self.beside_ok and alike
+            case _:
+                return False
 
     def _wanted_ms(self, effect: Effect) -> float:
         """A probe gives up after 2 s: what took that long may have been delayed by any more."""

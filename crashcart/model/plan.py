@@ -8,10 +8,14 @@ import msgspec
 
 from crashcart.model.design import Design
 from crashcart.model.load import LoadProgram
-from crashcart.model.slo import Slo
+from crashcart.model.slo import Selector, Slo
 from crashcart.model.truth import Truth
 
 PLAN_FORMAT = "crashcart/plan/v1"
+
+
+Slices = tuple[tuple[float, float], ...]
+"""(from, to), in order, apart."""
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -30,19 +34,40 @@ class Phase(msgspec.Struct, frozen=True):
         return self.end_s - self.start_s
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """A share of what the clients themselves counted: those that `part` selects, of those that `whole` does."""
+
+    part: Selector
+    whole: Selector
+    share_from: float
+    share_to: float
+    """While the fault is active the share is within these, and outside it under `share_from`."""
+
+
 class Effect(msgspec.Struct, frozen=True):
     """What must be measured while a fault is active, and must be absent outside it.
 
     - `added-latency`: a probe through the proxy takes at least `at_least_ms` longer than one beside it.
     - `unreachable`: the probe through the proxy fails while the one beside it succeeds.
     - `instance-down`: the probe beside the proxy fails (the instance itself is gone).
+    - `throughput`: a whole answer through the proxy comes at `at_most_kb_s` or slower, beside it faster.
+    - `cut-short`: an answer through the proxy ends before it is whole; beside it is whole.
+    - `observed`: the kind's own observer sees it.
+    - `counted`: the clients' counters say so (`counted`).
     - `none`: both probes succeed, without a difference over `at_least_ms` (a no-op must do nothing).
     """
 
-    measure: Literal["added-latency", "unreachable", "instance-down", "none"]
+    measure: Literal[
+        "added-latency", "unreachable", "instance-down", "throughput", "cut-short", "observed", "counted", "none"
+    ]
     at_least_ms: float = 0.0
     settle_s: float = 0.0
     """How long after the undo the effect may still be seen (a restarted service needs time to boot)."""
+    at_most_kb_s: float = 0.0
+    """Kilobytes (1,000 bytes) a second."""
+    whole_answers: bool = False
+    """Probes ask for something long, and wait for the end of the answer: what slows or cuts data must be seen so."""
+    counted: Counted | None = None
 
 
 class PlannedFault(msgspec.Struct, frozen=True):
@@ -65,6 +90,12 @@ class PlannedFault(msgspec.Struct, frozen=True):
     effect: Effect
     min_calls: int = 10
     """Calls the clients must have tried on those links meanwhile, else the fault met no traffic."""
+    named: str = ""
+    """The project's own name for it (`provider/slow` of `stack/faults/`), where it has one."""
+    seed: int = 0
+    """The run's: a kind that draws a schedule draws it from this and the fault's id."""
+    slices: Slices = ()
+    """Seconds from `start_s` between which it acts, where it does not act all the time."""
 
 
 class PlannedObjective(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `books-read` {rows: {source: n}, errors: {source: why}};
     `died` {part, last_lines}; `restarted` {part}; `clock-step` {by_s}; `scrape-gap` {job, from_s, to_s};
     `prometheus-error` {error}; `cpu` {at: phase boundary, process_cpu_s: {part: s}, busy_s, cores};
-    `stopped` {took_s}; `error` {traceback}.
+    `mark` {text}; `held` {phase, end_s}; `stopped` {took_s}; `error` {traceback}.
 
     While t0 is not known, `t` counts from the start of the command; `boot_offset_s` turns that into seconds from t0.
     """
@@ -40,11 +40,17 @@ class ProbeSample(msgspec.Struct, frozen=True, omit_defaults=True):
     t: float
     proxy: str
     """`payments[0].psp-a[0]`."""
-    side: Literal["through", "beside"]
+    side: Literal["through", "beside", "observed"]
+    """`observed`: what a fault kind's own observer saw; `proxy` is the fault's id then, and `ok` that it was there."""
     ok: bool
     ms: float
     """Round trip, or time until the failure; at most the probe's time-out (2 s)."""
     error: str = ""
+    """What went wrong, or what an observer has to say."""
+    bytes: int = 0
+    """Of the whole answer, where that was waited for."""
+    value: float | None = None
+    """What an observer measured."""
 
 
 class SeriesSample(msgspec.Struct, frozen=True):

@@ -104,6 +104,14 @@ class RecoveryResult(msgspec.Struct, frozen=True):
     """Goodput over offered in the baseline."""
     breached_after_s: float | None
     """From the start of the first fault until goodput first left its baseline band; None where it never did."""
+    detected_after_s: float | None = None
+    """From the start of the first fault until the shop's own alert fired; None where none did."""
+    detected_by: str = ""
+    """Name of that alert."""
+    mitigated_after_s: float | None = None
+    """From the start of the first fault until somebody or something ended its cause; None where that was never seen."""
+    mitigated_by: str = ""
+    """An operator's mark, or that the fault was taken back."""
 
 
 class PhaseNumbers(msgspec.Struct, frozen=True):
@@ -128,6 +136,46 @@ class PhaseNumbers(msgspec.Struct, frozen=True):
     """Left before sending, for slowness. `offered` is the sum of all seven ends."""
 
 
+class LinkNumbers(msgspec.Struct, frozen=True):
+    """What the clients of a link counted in one phase."""
+
+    link: str
+    phase: str
+    calls: int
+    """On the wire, tries of one call each for itself."""
+    failed: int
+    """Of these: errors, time-outs, refused."""
+    short_circuited: int
+    """Not on the wire: a breaker was open, or no connection was free."""
+    retries: int
+    p50_ms: float | None
+    p99_ms: float | None
+    """From the clients' histogram: the upper edge of the bucket; None without calls, or above its last edge."""
+
+
+class FailedOrder(msgspec.Struct, frozen=True):
+    """One purchase that somebody set out to make and that failed, and whether the shop wrote to them."""
+
+    intent: str
+    reference: str
+    planned_s: float
+    cohorts: dict[str, str]
+    outcome: str
+    problem: str
+    total_cents: int | None
+    told_after_s: float | None
+    """From its failure to the follow-up; None where there was none."""
+
+
+class FollowUp(msgspec.Struct, frozen=True):
+    """Failed orders, and how many of the shoppers were written to."""
+
+    failed: int
+    told: int
+    delay_p50_s: float | None
+    delay_p99_s: float | None
+
+
 class Cost(msgspec.Struct, frozen=True):
     """What was lost and what was spent."""
 
@@ -138,6 +186,10 @@ class Cost(msgspec.Struct, frozen=True):
     cpu_ms_per_order_by_process: dict[str, float]
     neighbours_busy_share: float | None
     """Share of the machine's CPU time that was used by processes that are not ours."""
+    carts_abandoned: int = 0
+    """Shoppers who had a cart, meant to buy, and left without: blocked before sending, or gone for slowness."""
+    average_order_cents: int = 0
+    """What a lost purchase was taken to be worth: the mean of those that came through, else the declared one."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -168,3 +220,8 @@ class Verdict(msgspec.Struct, frozen=True):
     disagreements: tuple[str, ...]
     """Where the shoppers' and the services' own counts differ."""
     crashcart_version: str
+    links: tuple[LinkNumbers, ...] = ()
+    follow_up: FollowUp | None = None
+    """None where the project's books say nothing of follow-ups."""
+    marks: tuple[tuple[float, str], ...] = ()
+    """(seconds from t0, what an operator noted)."""

@@ -8,7 +8,7 @@ import msgspec
 
 from crashcart.loading.decode import decode
 from crashcart.loading.yamltree import Path_
-from crashcart.model.design import Design, proxies
+from crashcart.model.design import Design
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.experiment import FaultSpec
 from crashcart.model.hints import did_you_mean
@@ -57,19 +57,21 @@ def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: 
     except UsageError as error:
         raise file.error(settings_path, error.what, error.remedy) from error
     _check_times(request, phase, index, spec)
-    links = {proxy.name: proxy.link for proxy in proxies(design)}
     start_s = phase.start_s + float(spec.at)
+    fault_id, seed = f"f{index + 1}", request.file.experiment.load.seed
     return PlannedFault(
-        id=f"f{index + 1}",
+        id=fault_id,
         kind=spec.kind,
         settings=_plain(spec.settings),
         title=title,
         targets=targets,
         watched=watched,
-        links=tuple(dict.fromkeys(links[name] for name in watched)),
+        links=kind.links(settings, design),
         start_s=round(start_s, 6),
         end_s=round(start_s + float(spec.duration), 6),
         effect=effect,
+        seed=seed,
+        slices=kind.slices(settings, fault_id, seed, float(spec.duration)),
     )
 
 

@@ -56,6 +56,8 @@ _COLUMNS: dict[Table, dict[str, str]] = {
         "ok": "BOOLEAN",
         "ms": "DOUBLE",
         "error": "VARCHAR",
+        "bytes": "BIGINT",
+        "value": "DOUBLE",
     },
 }
 

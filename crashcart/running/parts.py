@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crashcart.model.plan import Plan
+from crashcart.model.plan import Plan, PlannedFault
 from crashcart.model.recording import Machine, ProbeSample
 from crashcart.model.topology import Topology
 from crashcart.ports import (
@@ -35,8 +35,8 @@ class Parts:
     start_watchdog: Callable[[str, Path], Watchdog]
     """(run id, recording folder) → a watchdog that watches from before the boot."""
     metrics: Callable[[Topology], MetricsReader]
-    probes: Callable[[Topology, Sequence[str], ProbeSink, float], Probes]
-    """(topology, proxies, sink, t0) → probes that have not begun."""
+    probes: Callable[[Topology, Sequence[PlannedFault], ProbeSink, float], Probes]
+    """(topology, faults, sink, t0) → what looks for their effects; it has not begun."""
     injector: Callable[[Stack, Path, Callable[[str], None]], FaultInjector]
     """(stack, fault log, called with a part's name when it had to be restarted)."""
     load_control: Callable[[str], LoadControl]

@@ -179,7 +179,6 @@ class _Run:
         boot_offset_s = self.clock.t() - before.t()
         injector = self.parts.injector(stack, self.prepared.out / FILES["faultlog"], self._part_restarted)
         leaving.callback(self._undo_all, injector)
-        watched = tuple(dict.fromkeys(name for fault in self.plan.faults for name in fault.watched))
         load.start(t0)
         self.recorder.event(
             "load-started",
@@ -188,8 +187,8 @@ class _Run:
             t0_mono=t0,
             boot_offset_s=round(boot_offset_s, 4),
         )
-        if watched:
-            probes = self.parts.probes(stack.topology, watched, self.recorder.probe, t0)
+        if self.plan.faults:
+            probes = self.parts.probes(stack.topology, self.plan.faults, self.recorder.probe, t0)
             probes.start()
             leaving.callback(probes.stop)
         return Crew(

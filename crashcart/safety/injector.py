@@ -49,8 +49,7 @@ class Injector:
         kind = self._kinds[planned.kind]
         settings = decode_settings(kind, planned.settings)
         steps = tuple(
-            OpenStep(planned.id, step, expires_mono_s, boot_id())
-            for step in kind.steps(settings, planned.id, planned.targets, topology)
+            OpenStep(planned.id, step, expires_mono_s, boot_id()) for step in kind.steps(settings, planned, topology)
         )
         with self._lock:
             self._refuse_if_too_late(planned, expires_mono_s)

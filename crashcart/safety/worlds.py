@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from crashcart.model.topology import Topology
-from crashcart.ports import Stack
+from crashcart.ports import Holder, Stack
 from crashcart.runtimes.ending import instance_pids, send
 from crashcart.runtimes.spec import spawn_from_spec
 
@@ -21,6 +21,7 @@ class StackWorld:
         self.topology = stack.topology
         self._stack = stack
         self._ready_within_s = ready_within_s
+        self._kept: dict[str, Holder] = {}
 
     def kill(self, instance: str) -> None:
         """As `Stack.kill`."""
@@ -29,6 +30,17 @@ class StackWorld:
     def start_again(self, instance: str) -> None:
         """As `Stack.start_again`."""
         self._stack.start_again(instance, ready_within_s=self._ready_within_s)
+
+    def keep(self, key: str, holder: Holder, /) -> None:
+        """Until `let_go`."""
+        self.let_go(key)
+        self._kept[key] = holder
+
+    def let_go(self, key: str) -> None:
+        """End it, if there is one."""
+        holder = self._kept.pop(key, None)
+        if holder is not None:
+            holder.close()
 
 
 class DetachedWorld:
@@ -48,6 +60,13 @@ class DetachedWorld:
         if not self._pids(instance):
             spawn_from_spec(self.topology.instance(instance).spec_file)
 
+    def keep(self, _key: str, holder: Holder, /) -> None:
+        """Who only undoes keeps nothing."""
+        holder.close()
+
+    def let_go(self, key: str) -> None:
+        """What was kept died, or hangs, with the harness."""
+
     def _pids(self, instance: str) -> set[int]:
         found = self.topology.instance(instance)
         return instance_pids(self.topology.run_id, instance, Path(found.data_dir or found.spec_file))
@@ -65,3 +84,10 @@ class EndingWorld:
 
     def start_again(self, instance: str) -> None:
         """Not for the second that it would live."""
+
+    def keep(self, _key: str, holder: Holder, /) -> None:
+        """Who only undoes keeps nothing."""
+        holder.close()
+
+    def let_go(self, key: str) -> None:
+        """What was kept died with the harness."""

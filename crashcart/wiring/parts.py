@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashcart.faults import registry
-from crashcart.model.plan import Plan
+from crashcart.faults import decode_settings, registry
+from crashcart.model.plan import Plan, PlannedFault
 
 if TYPE_CHECKING:
     from crashcart.model.topology import Topology
@@ -61,7 +61,33 @@ def choose_runtime() -> LocalRuntime:
     return LocalRuntime()
 
 
-def _probes(topology: Topology, proxies: Sequence[str], sink: ProbeSink, t0: float) -> Probes:
+def _probes(topology: Topology, faults: Sequence[PlannedFault], sink: ProbeSink, t0: float) -> Probes:
+    from crashcart.observing import ObserverRunner
     from crashcart.probes import ProbeRunner
 
-    return ProbeRunner(topology, proxies, sink, t0)
+    kinds = registry()
+    observers = []
+    for fault in faults:
+        kind = kinds[fault.kind]
+        observer = kind.observer(decode_settings(kind, fault.settings), fault, topology)
+        if observer is not None:
+            observers.append((fault.id, observer))
+    watched = tuple(dict.fromkeys(name for fault in faults for name in fault.watched))
+    return _Both(ProbeRunner(topology, watched, sink, t0), ObserverRunner(observers, sink, t0))
+
+
+class _Both:
+    """Probes of proxies, and observers, as one."""
+
+    def __init__(self, *runners: Probes) -> None:
+        self._runners = runners
+
+    def start(self) -> None:
+        """Begin."""
+        for runner in self._runners:
+            runner.start()
+
+    def stop(self) -> None:
+        """End."""
+        for runner in self._runners:
+            runner.stop()

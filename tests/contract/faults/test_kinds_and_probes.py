@@ -11,7 +11,7 @@ import pytest
 
 from crashcart.faults import decode_settings, registry
 from crashcart.judging.evidence import Probe
-from crashcart.model.plan import Effect
+from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.recording import ProbeSample
 from crashcart.ports import FaultKind
 from crashcart.probes import ProbeRunner
@@ -95,7 +95,8 @@ def test_the_example_of_the_docs_works_as_it_stands(small_stack: SmallStack) -> 
     fault: FaultKind = module["FAULT"]
     settings = decode_settings(fault, {"link": "door.shop"})
     targets = fault.targets(settings, DESIGN)
-    steps = fault.steps(settings, "f1", targets, small_stack.topology)
+    made = PlannedFault("f1", fault.kind, {}, "", targets, targets, (), 0.0, 10.0, fault.effect(settings))
+    steps = fault.steps(settings, made, small_stack.topology)
     watch = Watch(small_stack)
     watch.runner.start()
     try:
@@ -119,7 +120,7 @@ def test_a_fault_is_undone_twice_or_without_having_been_done_and_nothing_is_the_
         raw["latency"] = "300ms"
     fault = registry()[kind]
     made = planned(kind, dict(raw))
-    steps = fault.steps(decode_settings(fault, raw), "f1", made.targets, small_stack.topology)
+    steps = fault.steps(decode_settings(fault, raw), made, small_stack.topology)
     for step in steps:
         fault.undo(step, small_stack)
     assert broken(small_stack.topology) == []

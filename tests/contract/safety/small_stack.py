@@ -19,6 +19,7 @@ from crashcart.model.errors import ControlPlaneError
 from crashcart.model.fault import Step
 from crashcart.model.plan import PlannedFault
 from crashcart.model.topology import Instance, ProxyAddress, Topology
+from crashcart.ports import Holder
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.spec import SpawnSpec, base_environment, read_spec, reference, spawn, write_spec
@@ -84,6 +85,7 @@ class SmallStack:
 
     def __init__(self, run_id: str, base: Path, toxiproxy: Path, say: Callable[[str], None] = print) -> None:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._kept: dict[str, Holder] = {}
         self._ports = Reservations()
         self.state_dir = base / f"crashcart-{run_id}"
         self.state_dir.mkdir()
@@ -130,6 +132,14 @@ class SmallStack:
         found = self.topology.instance(instance)
         self._children[instance] = spawn(read_spec(Path(found.spec_file)))
         wait_until(lambda: answers(found.address))
+
+    def keep(self, key: str, holder: Holder) -> None:
+        self.let_go(key)
+        self._kept[key] = holder
+
+    def let_go(self, key: str) -> None:
+        if key in self._kept:
+            self._kept.pop(key).close()
 
     def restart_toxiproxy(self) -> None:
         self.kill("toxiproxy")

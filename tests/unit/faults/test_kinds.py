@@ -9,8 +9,9 @@ from crashcart.faults import decode_settings, registry
 from crashcart.model.design import Design, Metadata, Service
 from crashcart.model.errors import UsageError
 from crashcart.model.fault import Step
-from crashcart.model.plan import Effect
+from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.topology import Instance, Topology
+from crashcart.ports import FaultKind
 
 DESIGN = Design(
     api_version="crashcart/v1",
@@ -44,6 +45,10 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def _planned(fault: FaultKind, raw: dict[str, Any], targets: tuple[str, ...], fault_id: str = "f1") -> PlannedFault:
+    return PlannedFault(fault_id, fault.kind, raw, "", targets, (), (), 0.0, 10.0, Effect("none"))
+
+
 def test_every_kind_of_this_version_is_found_by_being_there() -> None:
     assert list(registry()) == ["noop", "service/kill", "toxiproxy/down", "toxiproxy/latency"]
 
@@ -64,17 +69,18 @@ def test_steps_are_plain_data_that_survives_a_log(kind: str, raw: dict[str, Any]
     fault = registry()[kind]
     settings = decode_settings(fault, raw)
     targets = fault.targets(settings, DESIGN)
-    steps = fault.steps(settings, "f1", targets, TOPOLOGY)
+    steps = fault.steps(settings, _planned(fault, raw, targets), TOPOLOGY)
     assert [step.target for step in steps] == list(targets)
     assert {step.kind for step in steps} == {kind}
     assert msgspec.json.decode(msgspec.json.encode(steps), type=tuple[Step, ...]) == steps
-    assert steps == fault.steps(settings, "f1", targets, TOPOLOGY)
+    assert steps == fault.steps(settings, _planned(fault, raw, targets), TOPOLOGY)
 
 
 def test_two_faults_on_one_link_do_not_take_each_others_toxic_off() -> None:
     fault = registry()["toxiproxy/latency"]
     settings = decode_settings(fault, {"link": "door.shop", "latency": "300ms"})
-    one, other = (fault.steps(settings, fault_id, ("door[0].shop[0]",), TOPOLOGY)[0] for fault_id in ("f1", "f2"))
+    plans = (_planned(fault, {}, ("door[0].shop[0]",), fault_id) for fault_id in ("f1", "f2"))
+    one, other = (fault.steps(settings, planned, TOPOLOGY)[0] for planned in plans)
     assert one.data["toxic"] != other.data["toxic"]
     assert one.data["attributes"] == {"latency": 300, "jitter": 0}
     assert one.data["stream"] == "downstream"

@@ -96,6 +96,12 @@ class InjectorOfARun(FakeInjector):
         return self.not_undone.pop(0) if self.not_undone else ()
 
 
+class FakeProbes:
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass
 class Whole:
     """A run with everything it needs."""
@@ -117,7 +123,7 @@ class Whole:
             state=FakeState(),
             start_watchdog=lambda *_: self.watchdog,
             metrics=lambda _: ReaderThatGoesAway(),
-            probes=lambda *_: pytest.fail("nothing is watched"),
+            probes=lambda *_: FakeProbes(),
             injector=lambda *_: self.injector,
             load_control=lambda _: self.load,
             abort_requested=lambda: False,

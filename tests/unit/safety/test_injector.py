@@ -14,7 +14,7 @@ from crashcart.model.errors import ControlPlaneError, CrashcartError, NotUndone
 from crashcart.model.fault import Step
 from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.topology import Topology
-from crashcart.ports import World
+from crashcart.ports import Holder, World
 from crashcart.safety.faultlog import FaultLog, OpenStep, open_steps, read_log
 from crashcart.safety.injector import Injector
 
@@ -60,6 +60,10 @@ class FakeWorld:
     def kill(self, instance: str) -> None: ...
 
     def start_again(self, instance: str) -> None: ...
+
+    def keep(self, key: str, holder: Holder) -> None: ...
+
+    def let_go(self, key: str) -> None: ...
 
 
 @pytest.fixture
