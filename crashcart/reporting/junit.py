@@ -7,7 +7,8 @@ is what happened. So no run that is not a pass can look like one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -33,15 +34,30 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def junit_xml(verdict: Verdict) -> str:
-    """The whole document. Its words are the verdict's, its text is escaped, and it holds no clock."""
-    groups: dict[str, list[Case]] = {}
-    for case in _cases(verdict):
-        groups.setdefault(case.group, []).append(case)
-    root = ET.Element("testsuites", {"name": "crashcart", **_totals([c for g in groups.values() for c in g])})
-    for group, cases in groups.items():
-        suite = ET.SubElement(root, "testsuite", {"name": f"{_xml(verdict.experiment)}.{group}", **_totals(cases)})
+    """The whole document of one run. Its words are the verdict's, its text is escaped, and it holds no clock."""
+    return render_many([verdict])
+
+
+def render_many(verdicts: Sequence[Verdict]) -> str:
+    """One document of several runs, in their order: one test suite a run and group of checks.
+
+    Runs of the same experiment are told apart by their run ids. Without any run there is one error: a CI server shows a
+    document without tests as green.
+    """
+    suites: dict[tuple[str, str], list[Case]] = {}
+    often = Counter(verdict.experiment for verdict in verdicts)
+    for verdict in verdicts:
+        run = verdict.experiment if often[verdict.experiment] == 1 else f"{verdict.experiment}@{verdict.run_id}"
+        for case in _cases(verdict):
+            suites.setdefault((run, case.group), []).append(case)
+    if not verdicts:
+        suites["crashcart", "run"] = [Case("run", "runs", Outcome.INCONCLUSIVE, "Nothing was run.", "Nothing was run.")]
+    totals = _totals([case for cases in suites.values() for case in cases])
+    root = ET.Element("testsuites", {"name": "crashcart", **totals})
+    for (run, group), cases in suites.items():
+        suite = ET.SubElement(root, "testsuite", {"name": f"{_xml(run)}.{group}", **_totals(cases)})
         for case in cases:
-            _append(suite, verdict, case)
+            _append(suite, run, case)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -51,8 +67,8 @@ def write_junit(path: Path, verdict: Verdict) -> Path:
     return write_text(path, junit_xml(verdict))
 
 
-def _append(suite: ET.Element, verdict: Verdict, case: Case) -> None:
-    names = {"classname": f"crashcart.{_xml(verdict.experiment)}.{case.group}", "name": _xml(case.name), "time": "0"}
+def _append(suite: ET.Element, run: str, case: Case) -> None:
+    names = {"classname": f"crashcart.{_xml(run)}.{case.group}", "name": _xml(case.name), "time": "0"}
     element = ET.SubElement(suite, "testcase", names)
     if case.outcome is not Outcome.PASS:
         kind = "failure" if case.outcome is Outcome.FAIL else "error"

@@ -7,7 +7,7 @@ import pytest
 
 from crashcart.model.errors import ExitStatus
 from crashcart.model.verdict import Outcome, Verdict, Witness
-from crashcart.reporting.junit import junit_xml
+from crashcart.reporting.junit import junit_xml, render_many
 from tests.unit.reporting.conftest import Made
 from tests.unit.reporting.stories import HOSTILE
 
@@ -88,3 +88,23 @@ def test_text_from_the_shop_cannot_break_the_file(failed: Made) -> None:
 
 def test_the_same_verdict_gives_the_same_bytes(failed: Made) -> None:
     assert junit_xml(failed.verdict) == junit_xml(failed.verdict)
+
+
+def test_several_runs_are_one_document_with_all_their_checks(passed: Made, failed: Made, unsure: Made) -> None:
+    verdicts = [made.verdict for made in (passed, failed, unsure)]
+    root = ET.fromstring(render_many(verdicts))
+    cases = root.findall(".//testcase")
+    assert len(cases) == sum(len(parse(verdict).findall(".//testcase")) for verdict in verdicts)
+    assert problems(root) == sum(problems(parse(verdict)) for verdict in verdicts)
+    assert int(str(root.get("tests"))) == len(cases)
+
+
+def test_two_runs_of_one_experiment_are_told_apart(passed: Made) -> None:
+    again = msgspec.structs.replace(passed.verdict, run_id="another")
+    cases = ET.fromstring(render_many([passed.verdict, again])).findall(".//testcase")
+    assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(cases)
+    assert any("another" in str(case.get("classname")) for case in cases)
+
+
+def test_no_run_at_all_is_never_green() -> None:
+    assert problems(ET.fromstring(render_many([]))) == 1
