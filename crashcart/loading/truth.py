@@ -1,4 +1,4 @@
-"""`stack/truth/`: books.yaml, exclusions.sql and invariants/*.sql → Truth."""
+"""`stack/truth/`: books.yaml, exclusions.sql, follow-up.sql, shared/*.sql and invariants/*.sql → Truth."""
 
 from __future__ import annotations
 
@@ -42,16 +42,27 @@ def read_truth(folder: Path, shown_as: str) -> Truth:
             path = ("sources", name) if section == "sources" else ("quiesce", "zero", name)
             if bool(source.ledger) == bool(source.database and source.sql):
                 raise tree.error(path, f"{name} is neither a query nor a ledger", "give database: and sql:, or ledger:")
-    exclusions = folder / "exclusions.sql"
+    shared = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "shared").glob("*.sql"))}
+    for name in shared:
+        if name in (*books.sources, "intents"):
+            raise BadFile(
+                f"{name} is a table already", file=f"{shown_as}/shared/{name}.sql", line=None, remedy="rename the file"
+            )
     ranked = [_invariant(path, f"{shown_as}/invariants/{path.name}") for path in (folder / "invariants").glob("*.sql")]
     return Truth(
         sources=books.sources,
         quiesce=Quiesce(float(books.quiesce.within), books.quiesce.zero),
         invariants=tuple(one for _, one in sorted(ranked, key=lambda ranked: (ranked[0], ranked[1].name))),
-        exclusions_sql=exclusions.read_text(encoding="utf-8") if exclusions.exists() else "",
+        exclusions_sql=_text(folder / "exclusions.sql"),
         max_unknown_share=books.max_unknown_share,
         average_order_cents=books.average_order_cents,
+        shared=shared,
+        follow_up_sql=_text(folder / "follow-up.sql"),
     )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _invariant(path: Path, shown_as: str) -> tuple[int, Invariant]:

@@ -70,6 +70,11 @@ def parse_selector(text: str) -> Selector:
     return Selector(match[1], tuple(matchers))
 
 
+FAILED_ORDERS = Selector("crashcart_failed_orders")
+FAILED_ORDERS_TOLD = Selector("crashcart_failed_orders_told")
+"""What SLOs on the books select. Nobody exposes these: they are counted after the run, from diary and books."""
+
+
 class Slo(msgspec.Struct, frozen=True):
     """Good over valid events, and an objective for all and for each declared cohort."""
 
@@ -86,4 +91,6 @@ class Slo(msgspec.Struct, frozen=True):
     """Events of `total` whose outcome is known by now, where the total counts some ahead: what the gate divides by."""
     only_failures: bool = False
     """The total counts failures only (honest errors): none at all, measured, meets the objective."""
+    told_within_s: float | None = None
+    """Counted from the books: of all failed orders, those whose shopper was written to within so long. None: not."""
     file: str = ""

@@ -50,3 +50,7 @@ class Truth(msgspec.Struct, frozen=True):
     max_unknown_share: float = 0.05
     """More unknown intents than this share, after the books were read, and the invariants are inconclusive."""
     average_order_cents: int = 0
+    shared: dict[str, str] = {}
+    """Table → query: what several invariants ask for, made once from sources, `intents` and tables named before it."""
+    follow_up_sql: str = ""
+    """SQL over sources: a row (key, told_at) per message to a shopper whose order failed. `key` is an intent's id."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 import crashcart
 from crashcart.loading import ExperimentFile, Project
 from crashcart.loading.yamltree import Path_
@@ -181,14 +183,7 @@ def _truth(file: ExperimentFile, truth: Truth, design: Design) -> Truth:
             path: Path_ = ("expect", "always", "invariants", index)
             raise file.error(path, f"there is no invariant {name!r}", did_you_mean(name, known, "invariants"))
         chosen.append(known[name])
-    return Truth(
-        truth.sources,
-        truth.quiesce,
-        tuple(chosen),
-        truth.exclusions_sql,
-        truth.max_unknown_share,
-        truth.average_order_cents,
-    )
+    return msgspec.structs.replace(truth, invariants=tuple(chosen))
 
 
 def front_door(design: Design) -> str:
