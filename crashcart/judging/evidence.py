@@ -27,7 +27,7 @@ PAIRED_WITHIN_S = 0.6
 """A probe through a proxy is held against the one beside it at about the same time."""
 CALLS = "link_calls_total"
 SHOPPER_EVENTS = "shopper_events_total"
-NOT_ON_THE_WIRE = "short_circuited"
+NOT_ON_THE_WIRE = ("short_circuited", "saturated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def _series_of(link: str, counters: Counters) -> list[Series]:
     return [
         one
         for one in counters.metric(CALLS)
-        if one.labels.get("link") == link and one.labels.get("outcome") != NOT_ON_THE_WIRE
+        if one.labels.get("link") == link and one.labels.get("outcome") not in NOT_ON_THE_WIRE
     ]
 
 

@@ -155,8 +155,8 @@ class Client:
             outcome = "timeout"
             raise (OutcomeUnknown if sent else NotSent)(self.link, "timeout") from error
         except PoolBusy as error:
-            outcome = "refused"
-            raise NotSent(self.link, "no free connection") from error
+            outcome = "saturated"
+            raise NotSent(self.link, str(error)) from error
         except ConnectionLost as error:
             outcome = "error"
             raise OutcomeUnknown(self.link, f"connection lost: {error}") from error
@@ -164,7 +164,10 @@ class Client:
             outcome = "refused"
             raise NotSent(self.link, f"connect: {error.strerror or error}") from error
         finally:
-            self.metrics.record(outcome or "error", monotonic() - started)
+            if outcome == "saturated":
+                self.metrics.refuse(outcome)
+            else:
+                self.metrics.record(outcome or "error", monotonic() - started)
             if (
                 breaker is not None and outcome is not None
             ):  # None: our caller was cancelled, which says nothing of the link
@@ -174,14 +177,14 @@ class Client:
         """A free connection to the next replica; where one refuses, the others are tried in turn."""
         pools = self._pools
         self._turn += 1
-        refused: OSError | None = None
+        refused: OSError | PoolBusy | None = None
         for step in range(len(pools)):
             pool = pools[(self._turn + step) % len(pools)]
             try:
                 return await pool.take(until)
             except TimeoutError:
                 raise
-            except OSError as error:
+            except (OSError, PoolBusy) as error:
                 refused = error
         raise refused if refused is not None else OSError("no replica")
 

@@ -24,7 +24,7 @@ class ConnectionLost(Exception):
 
 
 class PoolBusy(Exception):
-    """All connections are at work and too many callers wait for one already."""
+    """All connections are at work: too many callers wait for one already, or none became free in time."""
 
 
 class Connection(asyncio.Protocol):
@@ -152,7 +152,7 @@ class Pool:
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
 
     async def take(self, until: float) -> Connection:
-        """A connection for one exchange. Raises OSError (refused), TimeoutError (at `until`), PoolBusy."""
+        """A connection for one exchange. Raises OSError (refused), TimeoutError (while connecting), PoolBusy."""
         while True:
             while self.idle:
                 connection = self.idle.pop()
@@ -180,14 +180,14 @@ class Pool:
 
     async def _wait(self, until: float) -> Connection | None:
         if len(self._waiters) >= WAITERS_PER_CONNECTION * self._size:
-            raise PoolBusy
+            raise PoolBusy("no free connection")
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiters.append(waiter)
         try:
             async with asyncio.timeout_at(loop.time() + until - monotonic()):
                 return await waiter
-        except BaseException:
+        except BaseException as error:
             if waiter.done() and not waiter.cancelled():
                 given = waiter.result()
                 if given is not None:
@@ -196,6 +196,8 @@ class Pool:
                     self._wake_one()
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
+            if isinstance(error, TimeoutError):
+                raise PoolBusy("no free connection in time") from error
             raise
 
     def give_back(self, connection: Connection) -> None:

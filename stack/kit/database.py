@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from stack.kit import context, metrics
-from stack.kit.sessions import Session, SessionPool
+from stack.kit.sessions import Session, SessionPool, SessionsBusy
 from stack.kit.settings import env_float, link_addresses
 
 Record = asyncpg.Record
@@ -147,7 +147,6 @@ class Database:
     def _until(self, timeout_s: float | None) -> float:
         limit_s = min(STATEMENT_TIMEOUT_S if timeout_s is None else timeout_s, context.remaining_s())
         if limit_s <= 0.0:
-            self.metrics.refuse("refused")
             raise DatabaseUnavailable(self.link, "deadline passed")
         return monotonic() + limit_s
 
@@ -155,14 +154,13 @@ class Database:
         session = self._pool.idle()
         if session is not None:
             return session
-        started = monotonic()
         try:
             # Who would get a connection too late to use it gets none: cutting it off in the middle would cost others
             # theirs.
             return await self._pool.take(until - self._usual_s)
-        except TimeoutError as error:
-            self.metrics.record("timeout", monotonic() - started)
-            raise DatabaseUnavailable(self.link, "no free connection in time") from error
+        except SessionsBusy as error:
+            self.metrics.refuse("saturated")
+            raise DatabaseUnavailable(self.link, str(error)) from error
         except ConnectionError as error:
             self.metrics.refuse("refused")
             raise DatabaseUnavailable(self.link, str(error)) from error

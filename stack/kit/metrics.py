@@ -27,7 +27,8 @@ SERVICE = identity().name
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LINK_BUCKETS_S = (0.01, 0.05, 0.25, 1.0)
 
-OUTCOMES = ("ok", "error", "timeout", "refused", "short_circuited")
+OUTCOMES = ("ok", "error", "timeout", "refused", "short_circuited", "saturated")
+"""How a call on a link went. The last two were never on the wire: the breaker was open, or no connection was free."""
 
 
 class _Family:
@@ -125,7 +126,7 @@ class LinkMetrics:
         self._seconds.observe(seconds)
 
     def refuse(self, outcome: str) -> None:
-        """Count one call that was given up before anything was sent: refused or short_circuited."""
+        """Count one call that was given up before anything was sent: refused, short_circuited or saturated."""
         self.calls[outcome] += 1
 
     def retry(self) -> None:

@@ -57,6 +57,10 @@ _ARRAY_TYPES = [
 _CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
+class SessionsBusy(Exception):
+    """All connections are at work: too many callers wait for one already, or none became free in time."""
+
+
 class SessionPool:
     """Between `min_size` and `max_size` connections to one address.
 
@@ -121,14 +125,14 @@ class SessionPool:
         return None
 
     async def take(self, until: float) -> Session:
-        """A connection. Raises ConnectionError at once (down, or too many wait), TimeoutError at `until`."""
+        """A connection. Raises ConnectionError (down) or SessionsBusy."""
         session = self.idle()
         if session is not None:
             return session
         if self._down is not None and not self._live:
             raise ConnectionError(f"down: {self._down}")
         if len(self._waiters) >= WAITERS_PER_CONNECTION * self._max_size:
-            raise ConnectionError("too many wait for a connection")
+            raise SessionsBusy("too many wait for a connection")
         if len(self._live) + self._opening < self._max_size and self._opening <= len(self._waiters):
             self._spawn_open()
         return await self._wait(until)
@@ -140,11 +144,13 @@ class SessionPool:
         try:
             async with asyncio.timeout_at(loop.time() + until - monotonic()):
                 return await waiter
-        except BaseException:
+        except BaseException as error:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.give_back(waiter.result())
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
+            if isinstance(error, TimeoutError):
+                raise SessionsBusy("no free connection in time") from error
             raise
 
     def give_back(self, session: Session) -> None:

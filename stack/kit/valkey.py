@@ -150,7 +150,7 @@ class Valkey:
             self.metrics.refuse("refused")
             raise ValkeyUnavailable(self.link, "down")
         if len(line.waiting) >= MAX_IN_FLIGHT:
-            self.metrics.refuse("refused")
+            self.metrics.refuse("saturated")
             raise ValkeyUnavailable(self.link, "too many commands wait for an answer")
         timeout_s = min(self._timeout_s, context.remaining_s())
         if timeout_s <= 0.0:
