@@ -202,6 +202,12 @@ class LoadStatus(msgspec.Struct, frozen=True):
     started: int
     in_flight: int
     lateness_p99_ms: float
+    not_started: int = 0
+    """Sessions that the load could not begin: too many were under way."""
+    crashed: int = 0
+    """Sessions that ended in an error of the load's own."""
+    broken: str = ""
+    """Why nothing it counts can be believed any more; empty while all is well. It sends nobody else then."""
 
 
 class Watchdog(Protocol):
