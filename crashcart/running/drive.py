@@ -25,8 +25,9 @@ from crashcart.ports import (
     Watchdog,
 )
 from crashcart.running.clock import RunClock, now_mono_s
+from crashcart.running.gate import judge_gate
 from crashcart.running.interrupts import Interrupts
-from crashcart.running.sli import GuardrailWatch, Slis, judge_gate
+from crashcart.running.sli import GuardrailWatch, Slis
 
 TICK_S = 0.1
 EXPIRY_GRACE_S = 3.0

@@ -152,6 +152,7 @@ class _Run:
             "profile": plan.profile,
             "peak_per_s": plan.peak_per_s,
             "seed": plan.seed,
+            "scenario": plan.scenario,
             "settings": {},
         }
         path = Path(stack.topology.state_dir) / "load.json"

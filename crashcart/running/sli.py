@@ -1,8 +1,7 @@
-"""SLIs as they stand during a run: for the gate, the guardrails and those who look on. The judge reads raw samples."""
+"""SLIs as they stand during a run: for gate, guardrails and those who look on. The judge reads raw samples."""
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +12,6 @@ from crashcart.ports import MetricsReader
 
 UNREADABLE_S = 3.0
 """A guardrail that can't be read for so long aborts the run."""
-UNSETTLED_S = 3.0
-"""So many seconds' worth of events may still be under way when the gate is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +26,6 @@ class Counted:
     def ratio(self) -> float | None:
         """None without events."""
         return self.good / self.settled if self.settled else None
-
-
-@dataclass(frozen=True, slots=True)
-class GateResult:
-    """One objective of the baseline, as it stood when the first fault was due."""
-
-    objective: str
-    wanted: float
-    counted: Counted
-    met: bool
-    reason: str
 
 
 class Slis:
@@ -77,34 +63,6 @@ class Slis:
             for labels, value in self._samples.get((selector.metric, cohort, phase), ())
             if selector.accepts(labels)
         )
-
-
-def judge_gate(plan: Plan, slis: Slis) -> tuple[GateResult, ...]:
-    """Whether the baseline is healthy enough for a fault to mean anything."""
-    results = []
-    for objective in plan.objectives:
-        if objective.phase != "baseline":
-            continue
-        slo = plan.slo(objective.slo)
-        counted = slis.count(slo, phase="baseline", cohort=objective.cohort)
-        reason = _gate_reason(plan, slo, counted, objective.objective, objective.min_events, objective.expected_events)
-        results.append(GateResult(objective.id, objective.objective, counted, not reason, reason))
-    return tuple(results)
-
-
-def _gate_reason(plan: Plan, slo: Slo, counted: Counted, wanted: float, min_events: int, expected: float) -> str:
-    if slo.only_failures and not counted.settled:
-        return ""
-    allowance = UNSETTLED_S * expected / plan.phase("baseline").duration_s
-    if counted.total - counted.settled > allowance + 3 * math.sqrt(allowance):
-        return f"{counted.total - counted.settled:.0f} of {counted.total:.0f} events are still under way"
-    if counted.settled < min_events:
-        return f"only {counted.settled:.0f} events so far, {min_events} are needed"
-    ratio = counted.ratio
-    if ratio is None or ratio < wanted:
-        shown = "nothing" if ratio is None else f"{ratio:.4f}"
-        return f"{shown} of {counted.settled:.0f} events, the objective is {wanted:g}"
-    return ""
 
 
 @dataclass(slots=True)

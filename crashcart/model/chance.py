@@ -1,0 +1,56 @@
+"""Could so few good events be chance? One test for the judge and for the gate, so that they never disagree on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+SIGNIFICANT = 0.05
+"""A fail that chance alone would bring more often than this is none."""
+
+
+def met(good: int, valid: int, objective: float) -> bool:
+    """Whether the observed ratio is the objective or better, but for rounding (0.07 × 100 is a little over 7)."""
+    return good >= valid * objective - valid * 1e-12
+
+
+def binomial_tail(good: int, valid: int, objective: float) -> float:
+    """P(X ≤ good) for X ~ Binomial(valid, objective), exact but for rounding: could so few good ones be chance?
+
+    Summed from `good` downwards, where terms shrink when it lies under the mean; over the mean, from the other side.
+    """
+    assert 0 <= good <= valid, "good events are a part of the valid ones"
+    assert 0 < objective < 1, "an objective is a share"
+    if good == valid:
+        return 1.0
+    if good > valid * objective:
+        return 1.0 - binomial_tail(valid - good - 1, valid, 1.0 - objective)
+    log_term = (
+        math.lgamma(valid + 1)
+        - math.lgamma(good + 1)
+        - math.lgamma(valid - good + 1)
+        + good * math.log(objective)
+        + (valid - good) * math.log1p(-objective)
+    )
+    odds = (1.0 - objective) / objective
+    term = total = 1.0
+    for k in range(good, 0, -1):
+        term *= k / (valid - k + 1) * odds
+        total += term
+        if term < total * 1e-17:
+            break
+    return min(1.0, math.exp(log_term + math.log(total)))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """P values corrected for having looked at so many (Holm 1979), in the order given.
+
+    Right whatever the tests have in common: cohorts overlap.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return tuple(corrected)
