@@ -5,6 +5,7 @@ from crashcart.cli.top import cli, main  # isort: skip
 from crashcart.cli import experiments  # noqa: F401  # isort: skip
 from crashcart.cli import game_day  # noqa: F401  # isort: skip
 from crashcart.cli import stacks  # noqa: F401  # isort: skip
+from crashcart.cli import projects  # noqa: F401  # isort: skip
 from crashcart.cli import machine  # noqa: F401  # isort: skip
 
 __all__ = ["cli", "main"]
