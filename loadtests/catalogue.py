@@ -42,10 +42,15 @@ class Shelf:
     def __init__(self, ranked: Sequence[tuple[int, str]], zipf: float) -> None:
         """`ranked`: (rank in the whole catalogue from 1, sku)."""
         self._products = tuple(Product(sku, f"/products/{quote(sku, safe='')}") for _, sku in ranked)
+        self._by_rank = {rank: product for (rank, _), product in zip(ranked, self._products, strict=True)}
         self._totals = tuple(accumulate(rank**-zipf for rank, _ in ranked))
 
     def __len__(self) -> int:
         return len(self._products)
+
+    def of_rank(self, rank: int) -> Product | None:
+        """The product of this place in the whole catalogue; None where it is not of this business line."""
+        return self._by_rank.get(rank)
 
     def choose(self, random: Random) -> Product:
         """One product, the popular ones more often."""

@@ -9,7 +9,7 @@ import msgspec
 
 from crashcart.loadkit.retries import Retries
 from crashcart.model.errors import UsageError
-from crashcart.model.load import LoadProgram
+from crashcart.model.load import LoadProgram, laid_over
 
 
 class FirstPage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +34,14 @@ class DoubleClick(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     share: float
     after_s: float
+
+
+class Deal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A share of the shoppers of one product's business line come for that product alone: page, cart, click."""
+
+    rank: int
+    """Of the product, in the shop's own catalogue, from 1."""
+    share: float
 
 
 class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +76,7 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience_s: Patience
     retries: RetryHabits
     search_words: tuple[str, ...]
+    deal: Deal = Deal(rank=1, share=0.0)
 
     @property
     def longest_visit_s(self) -> float:
@@ -79,7 +88,7 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_mix(program: LoadProgram, changes: Mapping[str, Any]) -> Mix:
     """The declared mix with a run's changes laid over it. UsageError says what does not fit."""
     try:
-        mix = msgspec.convert(_laid_over(program.mix, changes), Mix)
+        mix = msgspec.convert(laid_over(program.mix, changes), Mix)
     except msgspec.ValidationError as error:
         raise UsageError(f"mix: {error}", where="loadtests/load.yaml") from error
     first = mix.first_page
@@ -91,6 +100,8 @@ def read_mix(program: LoadProgram, changes: Mapping[str, Any]) -> Mix:
     }.items():
         if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
             raise UsageError(f"mix: the shares of {name} do not sum to 1", where="loadtests/load.yaml")
+    if not 0 <= mix.deal.share <= 1:
+        raise UsageError(f"mix: deal.share is {mix.deal.share:g}, not from 0 to 1", where="loadtests/load.yaml")
     if first.search > 0 and not mix.search_words:
         raise UsageError("mix: some search, but search_words is empty", where="loadtests/load.yaml")
     if mix.longest_visit_s > program.patience_s:
@@ -100,11 +111,3 @@ def read_mix(program: LoadProgram, changes: Mapping[str, Any]) -> Mix:
             remedy="raise patience_s, or lower thinking times and patience",
         )
     return mix
-
-
-def _laid_over(declared: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(declared)
-    for name, change in changes.items():
-        before = merged.get(name)
-        merged[name] = _laid_over(before, change) if isinstance(before, dict) and isinstance(change, dict) else change
-    return merged

@@ -13,6 +13,7 @@ import msgspec
 from crashcart.loadkit.answers import Answer, Failure, Request
 from crashcart.loadkit.desk import Desk
 from crashcart.loadkit.intents import Ending, IntentOutcome
+from crashcart.loadkit.run import NotReady
 from crashcart.loadkit.shoppers import Shopper
 from crashcart.loadkit.streams import choose
 from crashcart.loadkit.transport import Transport
@@ -155,18 +156,33 @@ class Shoppers:
     def prepare(self, transport: Transport) -> None:
         """Fetch the catalogue. NotReady until the shop has one."""
         self._catalogue = fetch(transport, self._business_lines, self._mix.zipf)
+        deal = self._mix.deal
+        if deal.share > 0 and not any(shelf.of_rank(deal.rank) for shelf in self._catalogue.values()):
+            raise NotReady(f"GET /catalogue: no product of rank {deal.rank}, which is to be the deal")
 
     def plan(self, shopper: Shopper) -> Visit:
         """All that this one means to do. What they put in the cart and how they go about it are separate streams."""
         basket, walk = shopper.stream("basket"), shopper.stream("walk")
         mix, shelf = self._mix, self._catalogue[shopper.cohorts["business_line"]]
+        deal = shelf.of_rank(mix.deal.rank) if mix.deal.share > 0 else None
+        if deal is not None and shopper.stream("deal").random() < mix.deal.share:
+            return self._visit(shopper, (Page(deal),), (((deal.sku, 1),),), walk)
         products = shelf.choose_several(_count(self._line_totals, basket), basket)
         lines = tuple((product.sku, _count(self._quantity_totals, basket)) for product in products)
         pages = self._pages(products, shelf, walk)
         cart_calls: tuple[tuple[tuple[str, int], ...], ...] = (lines,)
         if len(lines) > 1 and walk.random() < mix.two_cart_calls:
             cart_calls = (lines[:1], lines[1:])
-        think = mix.think_s
+        return self._visit(shopper, pages, cart_calls, walk)
+
+    def _visit(
+        self,
+        shopper: Shopper,
+        pages: tuple[Page, ...],
+        cart_calls: tuple[tuple[tuple[str, int], ...], ...],
+        walk: Random,
+    ) -> Visit:
+        mix, think = self._mix, self._mix.think_s
         return Visit(
             shopper=shopper,
             mix=mix,

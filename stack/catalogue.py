@@ -15,7 +15,9 @@ PHOTO_EVERY = 10
 SEED = 1
 PLENTY = 1_000_000
 """On the shelf of everything that no steady run may sell out."""
-SCARCE = {40: 8, 90: 5, 200: 3, 450: 2, 1000: 1}
+DEAL_RANK, DEAL_PIECES = 5001, 300
+"""The flash deal: a product that hardly anybody looks at until it is advertised, and so many pieces of it."""
+SCARCE = {40: 8, 90: 5, 200: 3, 450: 2, 1000: 1, DEAL_RANK: DEAL_PIECES}
 """The declared handful that does sell out: popularity rank → pieces on the shelf."""
 
 

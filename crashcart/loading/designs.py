@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from crashcart.loading.decode import decode
 from crashcart.loading.experiments import check_head
-from crashcart.loading.yamltree import Tree, read_tree
+from crashcart.loading.yamltree import Path_, Tree, read_tree
 from crashcart.model.design import SHOPPERS, Design, Service
 from crashcart.model.hints import did_you_mean
-from crashcart.model.load import LoadProgram
+from crashcart.model.load import LoadProgram, in_scenario
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _KINDS = ("process", "postgres", "valkey")
@@ -87,12 +88,23 @@ def read_load_program(path: Path, shown_as: str) -> LoadProgram:
     program = decode(tree, LoadProgram)
     if not program.command:
         raise tree.error(("command",), "command is empty")
-    if not 0 < program.purchase_share <= 1:
-        raise tree.error(("purchase_share",), f"purchase_share: {program.purchase_share} is not in (0, 1]")
-    for dimension, shares in program.cohorts.items():
+    _check_shares(tree, (), program.purchase_share, program.cohorts)
+    for name, scenario in program.scenarios.items():
+        here: Path_ = ("scenarios", name)
+        for dimension, shares in scenario.cohorts.items():
+            if shares.keys() != program.cohorts.get(dimension, {}).keys():
+                what = f"the scenario {name} has other values of {dimension} than cohorts declares"
+                raise tree.error((*here, "cohorts", dimension), what, "the same values, with other shares")
+        in_it = in_scenario(program, name)
+        _check_shares(tree, here, in_it.purchase_share, scenario.cohorts)
+    return program
+
+
+def _check_shares(tree: Tree, path: Path_, purchase_share: float, cohorts: Mapping[str, Mapping[str, float]]) -> None:
+    if not 0 < purchase_share <= 1:
+        raise tree.error((*path, "purchase_share"), f"purchase_share: {purchase_share} is not in (0, 1]")
+    for dimension, shares in cohorts.items():
         total = sum(shares.values())
         if abs(total - 1) > 1e-6 or min(shares.values(), default=0) <= 0:
-            raise tree.error(
-                ("cohorts", dimension), f"the shares of {dimension} sum to {total:g}", "positive shares that sum to 1"
-            )
-    return program
+            what = f"the shares of {dimension} sum to {total:g}"
+            raise tree.error((*path, "cohorts", dimension), what, "positive shares that sum to 1")

@@ -44,6 +44,8 @@ class Assignment(msgspec.Struct, frozen=True):
     """Purchase intents a second at the profile's peak."""
     seed: int
     settings: Settings = Settings()
+    scenario: str = ""
+    """One of the project's; empty: its usual mix of shoppers."""
 
 
 def read_assignment(path: Path) -> Assignment:
@@ -86,7 +88,15 @@ def phase_at(phases: tuple[Phase, ...], t_s: float) -> str:
 
 
 def by_hand(
-    *, target: str, out: str, profile: str, peak_per_s: float, seed: int, duration_s: float, settings: Settings
+    *,
+    target: str,
+    out: str,
+    profile: str,
+    peak_per_s: float,
+    seed: int,
+    duration_s: float,
+    settings: Settings,
+    scenario: str = "",
 ) -> Assignment:
     """The assignment of a Locust that was started by hand: a tenth of the time to warm up, the rest is the run."""
     phases = (Phase("warmup", 0.0, duration_s / 10), Phase("run", duration_s / 10, duration_s))
@@ -101,5 +111,6 @@ def by_hand(
             peak_per_s=peak_per_s,
             seed=seed,
             settings=settings,
+            scenario=scenario,
         )
     )

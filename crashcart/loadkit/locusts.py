@@ -132,6 +132,7 @@ def _options(environment: Environment) -> Options:
         seed=int(parsed.seed),
         duration_s=float(parsed.run_time or parsed.duration),
         out=parsed.out or "",
+        scenario=parsed.scenario or "",
     )
 
 
@@ -148,6 +149,7 @@ def _add_options(parser: LocustArgumentParser, **_: Any) -> None:
     parser.add_argument(
         "--duration", type=float, default=60.0, help="seconds the profile lasts, unless --run-time says"
     )
+    parser.add_argument("--scenario", default="", help="one of those in load.yaml; empty: the usual mix of shoppers")
     parser.add_argument("--out", default="", help="folder for intents, pace and summary; a new temporary one if empty")
 
 

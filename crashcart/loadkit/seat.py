@@ -41,6 +41,7 @@ class Options:
     seed: int
     duration_s: float
     out: str
+    scenario: str = ""
 
 
 def harness_run(
@@ -65,6 +66,7 @@ def run_by_hand(options: Options, load_file: Path, make: MakeBehaviour, listener
         peak_per_s=options.peak_per_s,
         seed=options.seed,
         duration_s=options.duration_s,
+        scenario=options.scenario,
         # a shop that is still up has seen this seed's keys: with the same ones every order would be an old one
         settings=Settings(key_salt=str(time.time_ns())),
     )
@@ -91,7 +93,7 @@ def run_by_hand(options: Options, load_file: Path, make: MakeBehaviour, listener
 
 
 def _run(assignment: Assignment, load_file: Path, make: MakeBehaviour, listener: RequestListener) -> Run:
-    program = read_program(load_file)
+    program = read_program(load_file, assignment.scenario)
     behaviour = make(program, assignment.settings)
     run = Run(assignment, program, behaviour, HttpTransport(assignment.target), listener)
     # what has been loaded stays: the collector need not walk it again in the middle of a second

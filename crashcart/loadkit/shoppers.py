@@ -10,8 +10,9 @@ from random import Random
 import msgspec
 
 from crashcart.loadkit.streams import choose, key_for, stream
-from crashcart.model.errors import BadFile
-from crashcart.model.load import LoadProgram
+from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.hints import did_you_mean
+from crashcart.model.load import LoadProgram, in_scenario
 
 ALL = "all"
 """The cohort that everybody is in."""
@@ -72,12 +73,16 @@ def cohort_labels(cohorts: Mapping[str, Mapping[str, object]]) -> tuple[str, ...
     return (ALL, *(f"{dimension}:{value}" for dimension, shares in cohorts.items() for value in shares))
 
 
-def read_program(path: Path) -> LoadProgram:
-    """Read `load.yaml` as the load itself needs it. BadFile says what is wrong."""
+def read_program(path: Path, scenario: str = "") -> LoadProgram:
+    """Read `load.yaml` as the load itself needs it, in one of its scenarios. BadFile says what is wrong."""
     try:
         program = msgspec.yaml.decode(path.read_bytes(), type=LoadProgram)
     except (OSError, msgspec.MsgspecError) as error:
         raise BadFile(str(error), file=path, line=None) from error
+    if scenario and scenario not in program.scenarios:
+        remedy = did_you_mean(scenario, program.scenarios, "scenarios")
+        raise UsageError(f"there is no scenario {scenario!r}", where=str(path), remedy=remedy)
+    program = in_scenario(program, scenario)
     if not 0 < program.purchase_share <= 1:
         raise BadFile(f"purchase_share is {program.purchase_share:g}", file=path, line=None, remedy="over 0, at most 1")
     for dimension, shares in program.cohorts.items():

@@ -20,6 +20,8 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peak_per_s: float
     """Purchase intents a second at the profile's peak."""
     seed: int = 1
+    scenario: str = ""
+    """One of `scenarios` in `loadtests/load.yaml`; empty: the usual mix of shoppers."""
 
 
 class Timeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -157,6 +157,8 @@ class Plan(msgspec.Struct, frozen=True):
     crashcart_version: str
     overrides: tuple[str, ...] = ()
     """`load.seed=8`: values of the file that were changed for this run."""
+    scenario: str = ""
+    """Of the load; what it changes has been laid over `load` already."""
 
     @property
     def duration_s(self) -> float:

@@ -17,6 +17,11 @@ from typing import Protocol
 OPENING_AT = 0.3
 """`prime-day-opening`: the doors open after this share of the first phase."""
 
+HERD_USUAL = 1 / 3
+"""`herd`: the rate before and long after the herd, as a share of its peak."""
+HERD_S = 10.0
+"""`herd`: how long it stays at its peak, at most; it takes as long to ebb."""
+
 HOURLY_SHARES = (
     *(0.42, 0.32, 0.25, 0.21, 0.20, 0.22, 0.30, 0.42, 0.54, 0.63, 0.69, 0.73),
     *(0.75, 0.73, 0.71, 0.70, 0.72, 0.76, 0.82, 0.91, 1.00, 0.98, 0.80, 0.58),
@@ -91,11 +96,30 @@ def _prime_day_opening(timeline: tuple[tuple[str, float, float], ...]) -> Points
     )
 
 
+def _herd(timeline: tuple[tuple[str, float, float], ...]) -> Points:
+    """A third of the peak; who could not buy comes back when the fault is over, all at once, and then it ebbs."""
+    start_s, end_s = timeline[0][1], timeline[-1][2]
+    back_s = next(
+        (end for name, begin, end in timeline if name == "fault" and begin < end < end_s),
+        start_s + (end_s - start_s) * 2 / 3,
+    )
+    stay_s = min(HERD_S, (end_s - back_s) / 3)
+    return (
+        (start_s, HERD_USUAL),
+        (back_s, HERD_USUAL),
+        (back_s, 1.0),
+        (back_s + stay_s, 1.0),
+        (back_s + 2 * stay_s, HERD_USUAL),
+        (end_s, HERD_USUAL),
+    )
+
+
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         profile.name: profile
         for profile in (
             Profile("steady", "the same rate from the first second to the last", _steady),
+            Profile("herd", "a third of the peak until the fault is over, then everybody at once for 10 s", _herd),
             Profile(
                 "prime-day",
                 "24 hours squeezed into the timeline, the peak in the middle of the fault phase",

@@ -15,7 +15,7 @@ from crashcart.model.design import SHOPPERS, Design
 from crashcart.model.errors import UsageError
 from crashcart.model.experiment import PHASES
 from crashcart.model.hints import did_you_mean
-from crashcart.model.load import LoadProgram
+from crashcart.model.load import LoadProgram, in_scenario
 from crashcart.model.plan import (
     PLAN_FORMAT,
     Phase,
@@ -56,7 +56,7 @@ def plan(request: Request) -> Plan:
     """The plan. BadFile with file and line for whatever can't work."""
     file, experiment, project = request.file, request.file.experiment, request.project
     design = _at(file, ("design",), lambda: project.design(experiment.design))
-    program, slos = project.load_program, project.slos
+    program, slos = _program(file, project.load_program), project.slos
     phases = _phases(file, program)
     faults = plan_faults(request, design, next((phase for phase in phases if phase.name == "fault"), None))
     recovery = _recovery(file, slos, phases, max((fault.end_s for fault in faults), default=0.0), bool(faults))
@@ -88,7 +88,17 @@ def plan(request: Request) -> Plan:
         truth=_truth(file, project.truth, design),
         crashcart_version=crashcart.__version__,
         overrides=request.overrides,
+        scenario=experiment.load.scenario,
     )
+
+
+def _program(file: ExperimentFile, declared: LoadProgram) -> LoadProgram:
+    """The load in the scenario that the experiment chooses."""
+    name = file.experiment.load.scenario
+    if name and name not in declared.scenarios:
+        remedy = did_you_mean(name, declared.scenarios, "scenarios")
+        raise file.error(("load", "scenario"), f"there is no scenario {name!r} in loadtests/load.yaml", remedy)
+    return in_scenario(declared, name)
 
 
 def _at(file: ExperimentFile, path: Path_, ask: Callable[[], T]) -> T:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from crashcart.model.profiles import HOURLY_SHARES, PROFILES, expected_count, peak_share, share_at
+from crashcart.model.profiles import HERD_USUAL, HOURLY_SHARES, PROFILES, expected_count, peak_share, share_at
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,13 @@ def test_the_doors_open_inside_warm_up_and_the_rush_only_ebbs_after() -> None:
 def test_a_timeline_without_time_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one phase that lasts"):
         expected_count(PROFILES["steady"], 40, (), 0, 1)
+
+
+@pytest.mark.parametrize("phases", [DEMO, LOPSIDED])
+def test_the_herd_comes_when_the_fault_is_over_and_leaves_again(phases: tuple[Span, ...]) -> None:
+    back_s = next(phase for phase in phases if phase.name == "fault").end_s
+    herd = PROFILES["herd"]
+    assert share_at(herd, back_s - 0.001, phases) == pytest.approx(HERD_USUAL)
+    assert share_at(herd, back_s, phases) == 1.0
+    assert share_at(herd, back_s + 9.9, phases) == 1.0
+    assert share_at(herd, phases[-1].end_s - 0.001, phases) == pytest.approx(HERD_USUAL)

@@ -280,3 +280,35 @@ def test_a_run_may_change_single_figures_of_the_mix() -> None:
 def test_a_mix_that_makes_no_sense_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read_mix(PROGRAM, changes)
+
+
+def test_who_comes_for_the_deal_sees_its_page_takes_one_and_clicks_and_the_others_shop_as_ever(
+    shoppers: Shoppers,
+) -> None:
+    program = read_program(LOAD_YAML, "flash-deal")
+    assert program.purchase_share == 0.80
+    assert read_mix(program, {}).deal.share == 0.90
+    dealers = Shoppers(read_mix(program, {"deal": {"rank": 401}}), LINES)
+    dealers.prepare(FakeTransport(FakeClock(), SmallShop()))
+    crowds = crowd(5_000)
+    planned = [dealers.plan(one) for one in crowds]
+    bought = [visit.cart_calls for visit in planned]
+    for_it = [visit for visit in planned if visit.cart_calls == ((("G00400", 1),),)]
+    assert len(for_it) / len(bought) == pytest.approx(0.81, abs=0.025)
+    assert all([page.product and page.product.sku for page in visit.pages] == ["G00400"] for visit in for_it)
+    others = [(one, visit) for one, visit in zip(crowds, planned, strict=True) if visit not in for_it]
+    assert all(shoppers.plan(one).cart_calls == visit.cart_calls for one, visit in others[:200])
+    expected = program.events_per_session
+    assert sum(len(visit.pages) for visit in planned) / 5_000 == pytest.approx(expected["browse"], abs=0.05)
+    assert sum(len(visit.cart_calls) for visit in planned) / 5_000 == pytest.approx(expected["cart"], abs=0.03)
+
+
+def test_a_deal_on_a_product_that_is_not_there_keeps_the_load_waiting() -> None:
+    dealers = Shoppers(read_mix(PROGRAM, {"deal": {"rank": 100_000, "share": 0.5}}), LINES)
+    with pytest.raises(NotReady, match="no product of rank 100000"):
+        dealers.prepare(FakeTransport(FakeClock(), SmallShop()))
+
+
+def test_a_scenario_that_does_not_exist_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(UsageError, match="flash-deal"):
+        read_program(LOAD_YAML, "flash-deel")

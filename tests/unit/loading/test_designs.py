@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crashcart.loading.designs import read_design
+from crashcart.loading.designs import read_design, read_load_program
 from crashcart.model.errors import BadFile
+from crashcart.model.load import in_scenario
 
 BASE = """\
 apiVersion: crashcart/v1
@@ -74,3 +75,44 @@ def test_a_design_extends_one_level_only(tmp_path: Path) -> None:
     _write(tmp_path, base=BASE, worse=WORSE, worst=WORSE.replace("extends: base", "extends: worse"))
     with pytest.raises(BadFile, match="extends another design itself"):
         read_design(tmp_path / "worst.yaml", "stack/designs/worst.yaml")
+
+
+LOAD = """\
+apiVersion: crashcart/v1
+kind: Load
+command: [run]
+purchase_share: 0.5
+cohorts:
+  network: {visa: 0.9, amex: 0.1}
+scenarios:
+  night:
+    cohorts:
+      network: {visa: 0.5, amex: 0.5}
+"""
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "says"),
+    [
+        (
+            "      network: {visa: 0.5, amex: 0.5}",
+            "      network: {visa: 0.5, diners: 0.5}",
+            10,
+            "other values of network",
+        ),
+        ("      network: {visa: 0.5, amex: 0.5}", "      network: {visa: 0.5, amex: 0.6}", 10, "sum to 1.1"),
+        ("      network: {visa: 0.5, amex: 0.5}", "      region: {north: 1}", 10, "other values of region"),
+        ("  night:\n", "  night:\n    purchase_share: 2\n", 9, "not in"),
+        ("  night:\n", "  night:\n    purchase: 2\n", 9, "purchase"),
+    ],
+)
+def test_a_scenario_that_can_not_be_is_refused_with_its_line(
+    tmp_path: Path, good: str, bad: str, line: int, says: str
+) -> None:
+    file = tmp_path / "load.yaml"
+    file.write_text(LOAD, encoding="utf-8")
+    assert in_scenario(read_load_program(file, "load.yaml"), "night").cohorts["network"] == {"visa": 0.5, "amex": 0.5}
+    file.write_text(LOAD.replace(good, bad), encoding="utf-8")
+    with pytest.raises(BadFile, match=says) as caught:
+        read_load_program(file, "load.yaml")
+    assert caught.value.line == line

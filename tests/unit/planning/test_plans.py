@@ -57,6 +57,7 @@ def test_a_looser_objective_brings_the_cohorts_down_with_it() -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "line", "says"),
     [
+        ("seed: 7}", "seed: 7, scenario: flash-deel}", 11, 'did you mean "flash-deal"?'),
         ("design: reference", "design: refrence", 10, 'did you mean "reference"?'),
         ("profile: steady", "profile: stedy", 11, 'did you mean "steady"?'),
         ("peak_per_s: 40", "peak_per_s: 0", 11, "is not in (0,"),
@@ -104,3 +105,19 @@ def test_a_fault_phase_without_a_fault_is_refused() -> None:
 def test_every_experiment_of_the_repository_can_be_planned(path: Path) -> None:
     made = _plan(path.read_text(encoding="utf-8"))
     assert made.name == path.stem
+
+
+def test_a_scenario_changes_who_comes_and_what_is_expected_of_them() -> None:
+    usual, deal = _plan(DEMO), _plan(DEMO.replace("seed: 7}", "seed: 7, scenario: flash-deal}"))
+    assert (usual.scenario, deal.scenario) == ("", "flash-deal")
+    assert deal.load.purchase_share == deal.load.scenarios["flash-deal"].purchase_share != usual.load.purchase_share
+    assert deal.phase("baseline").expected_intents == usual.phase("baseline").expected_intents
+    assert deal.phase("baseline").expected_sessions == pytest.approx(40 * 20 / deal.load.purchase_share)
+    pages = {
+        name: next(o.expected_events for o in made.objectives if o.id == "baseline/browse-availability/all")
+        for name, made in (("usual", usual), ("deal", deal))
+    }
+    assert pages["deal"] == pytest.approx(
+        deal.phase("baseline").expected_sessions * deal.load.events_per_session["browse"], abs=0.1
+    )
+    assert pages["deal"] < pages["usual"]
