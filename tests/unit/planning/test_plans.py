@@ -108,12 +108,12 @@ def test_every_experiment_of_the_repository_can_be_planned(path: Path) -> None:
 
 
 def test_a_scenario_changes_who_comes_and_what_is_expected_of_them() -> None:
-    busy = DEMO.replace("peak_per_s: 40", "peak_per_s: 200")
+    busy = DEMO.replace("peak_per_s: 40", "peak_per_s: 240")
     usual, deal = _plan(busy), _plan(busy.replace("seed: 7}", "seed: 7, scenario: flash-deal}"))
     assert (usual.scenario, deal.scenario) == ("", "flash-deal")
     assert deal.load.purchase_share == deal.load.scenarios["flash-deal"].purchase_share != usual.load.purchase_share
     assert deal.phase("baseline").expected_intents == usual.phase("baseline").expected_intents
-    assert deal.phase("baseline").expected_sessions == pytest.approx(200 * 20 / deal.load.purchase_share)
+    assert deal.phase("baseline").expected_sessions == pytest.approx(240 * 20 / deal.load.purchase_share)
     pages = {
         name: next(o.expected_events for o in made.objectives if o.id == "baseline/browse-availability/all")
         for name, made in (("usual", usual), ("deal", deal))
