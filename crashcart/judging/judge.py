@@ -51,12 +51,13 @@ def encode(verdict: Verdict) -> bytes:
 def _judge(tape: Tape) -> Verdict:
     plan = tape.plan
     shoppers = read_shoppers(tape)
-    counters = read_counters(tape, (*METRICS, *(selector.metric for selector in _selectors(plan))))
+    metrics = (*METRICS, *evidence.metrics(plan.faults), *(selector.metric for selector in _selectors(plan)))
+    counters = read_counters(tape, metrics)
     tallies = {objective.id: tally(plan, objective, counters, shoppers) for objective in plan.objectives}
     objectives = judge_objectives(plan, tallies)
     windows = {fault.id: evidence.window_of(tape, fault) for fault in plan.faults}
-    probes = evidence.read_probes(tape)
-    seen = tuple(evidence.judge_evidence(fault, windows, plan.faults, probes, counters) for fault in plan.faults)
+    samples = evidence.read_samples(tape)
+    seen = tuple(evidence.judge_evidence(fault, windows, plan.faults, samples, counters) for fault in plan.faults)
     findings = discounted(
         Findings(
             validity=_validity(tape, objectives, seen, windows, shoppers, counters),

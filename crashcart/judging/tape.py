@@ -28,7 +28,8 @@ _EMPTY: dict[Table, str] = {
     "intents": ", ".join(f"NULL::{kind} AS {name}" for name, kind in INTENT_COLUMNS.items()),
     "pace": "NULL::BIGINT AS t, NULL::BIGINT AS scheduled, NULL::BIGINT AS started, NULL::DOUBLE AS late_p99_ms",
     "series": "NULL::VARCHAR AS metric, NULL::VARCHAR AS labels, NULL::DOUBLE AS t, NULL::DOUBLE AS value",
-    "evidence": "NULL::DOUBLE AS t, NULL::VARCHAR AS proxy, NULL::VARCHAR AS side, true AS ok, NULL::DOUBLE AS ms",
+    "evidence": "NULL::DOUBLE AS t, NULL::VARCHAR AS proxy, NULL::VARCHAR AS side, true AS ok, NULL::DOUBLE AS ms, "
+    "NULL::VARCHAR AS error, NULL::BIGINT AS bytes, NULL::DOUBLE AS value",
 }
 
 

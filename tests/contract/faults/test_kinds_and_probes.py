@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crashcart.faults import decode_settings, registry
-from crashcart.judging.evidence import Probe
+from crashcart.judging.looking import Probe
 from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.recording import ProbeSample
 from crashcart.ports import FaultKind

@@ -1,0 +1,144 @@
+"""A fault that is shown by a share of what the clients themselves counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from crashcart.judging.counters import Counters, Series
+from crashcart.judging.numbers import SIGNIFICANT, binomial_tail, percent
+from crashcart.judging.windows import EDGE_S, Window
+from crashcart.model.plan import Counted, PlannedFault
+from crashcart.model.slo import Selector
+
+MIN_COUNTED = 20
+"""Events in each of before, meanwhile and after; of fewer no share can be told."""
+SCRAPE_S = 1.0
+"""What was scraped last may be that old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """So many of so many."""
+
+    n: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """0 where there were none."""
+        return self.n / self.of if self.of else 0.0
+
+    def __str__(self) -> str:
+        return f"{percent(self.share)} ({self.n} of {self.of})"
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What the counters say of a fault. `trouble`: why they do not show it; empty where they do."""
+
+    inside: Part
+    before: Part
+    after: Part
+    trouble: str
+
+    @property
+    def outside(self) -> Part:
+        """Before and after it."""
+        return Part(self.before.n + self.after.n, self.before.of + self.after.of)
+
+
+def take_census(
+    fault: PlannedFault, window: Window, others: Sequence[tuple[float, float]], counters: Counters
+) -> Census:
+    """The share inside a fault's window, and before and after it, but for when others may have changed it.
+
+    The share meanwhile must be one that the declared range could bring about, and more than what is there anyway;
+    before and after it must be under the range: both by exact binomial tests, so that few events prove nothing.
+    """
+    counted = fault.effect.counted
+    assert counted is not None, "an effect that is counted says what to count"
+    assert window.injected_s is not None, "judged only when it was injected"
+    assert window.undoing_s is not None, "judged only when it was undone"
+    assert window.undone_s is not None, "judged only when it was undone"
+    after_s = window.undone_s + fault.effect.settle_s + EDGE_S + SCRAPE_S
+    last_s = max((series.times[-1] for series in counters.select(counted.whole)), default=after_s)
+    inside = _grown(counted, counters, [(window.injected_s + EDGE_S + SCRAPE_S, window.undoing_s - EDGE_S)])
+    before = _grown(counted, counters, _without([(0.0, window.injected_s - EDGE_S)], others))
+    after = _grown(counted, counters, _without([(after_s, last_s)], others))
+    silent = not counters.select(counted.whole)
+    trouble = f"no data: nothing counts {counted.whole}" if silent else _trouble(counted, inside, before, after)
+    return Census(inside, before, after, trouble)
+
+
+def _trouble(counted: Counted, inside: Part, before: Part, after: Part) -> str:
+    wanted = f"{percent(counted.share_from)} to {percent(counted.share_to)}"
+    for when, part in (("during", inside), ("before", before), ("after", after)):
+        if part.of < MIN_COUNTED:
+            return f"only {part.of} events of {counted.whole} were counted {when} the fault, {MIN_COUNTED} are needed"
+        if part.n > part.of:
+            return f"{counted.part} counted more than {counted.whole} {when} the fault"
+    if at_least(inside, counted.share_to) < SIGNIFICANT and inside.share > counted.share_to:
+        return f"it was {inside} during the fault, {wanted} was declared"
+    if at_most(inside, counted.share_from) < SIGNIFICANT and inside.share < counted.share_from:
+        return f"it was {inside} during the fault, {wanted} was declared"
+    for when, part in (("before", before), ("after", after)):
+        # by chance a few events may be over the bound, when the real share is half of it
+        if part.share >= counted.share_from and at_least(part, counted.share_from / 2) < SIGNIFICANT:
+            return f"it was {part} {when} the fault, too, and must be under {percent(counted.share_from)} there"
+    outside = Part(before.n + after.n, before.of + after.of)
+    if at_most(outside, counted.share_from) >= SIGNIFICANT:
+        return f"{outside} before and after it are too few to say that it is under {percent(counted.share_from)} there"
+    anyway = max(outside.share, 1.0 / (outside.of + 1))
+    if at_least(inside, anyway) >= SIGNIFICANT:
+        return f"{inside} during the fault could be what is there anyway: outside it it was {outside}"
+    return ""
+
+
+def at_most(part: Part, share: float) -> float:
+    """P(so few or fewer), were the real share `share`."""
+    if share <= 0:
+        return 1.0
+    return binomial_tail(part.n, part.of, share) if share < 1 else float(part.n == part.of)
+
+
+def at_least(part: Part, share: float) -> float:
+    """P(so many or more), were the real share `share`."""
+    if share >= 1:
+        return 1.0
+    return binomial_tail(part.of - part.n, part.of, 1 - share) if share > 0 else float(part.n == 0)
+
+
+def _grown(counted: Counted, counters: Counters, spans: Sequence[tuple[float, float]]) -> Part:
+    return Part(_growth(counted.part, counters, spans), _growth(counted.whole, counters, spans))
+
+
+def _growth(selector: Selector, counters: Counters, spans: Sequence[tuple[float, float]]) -> int:
+    selected = counters.select(selector)
+    return round(sum(grown_between(series, from_s, to_s) for series in selected for from_s, to_s in spans))
+
+
+def grown_between(series: Series, from_s: float, to_s: float) -> float:
+    """From what it was last seen at until `from_s` to what it was last seen at until `to_s`; a reset counts from 0.
+
+    A child of a counter is born with its first event: before it is scraped for the first time, it was 0.
+    """
+    readings = [series.at(from_s), *(v for t, v in zip(series.times, series.values, strict=True) if from_s < t <= to_s)]
+    total = 0.0
+    for earlier, later in pairwise(readings):
+        if math.isfinite(earlier) and math.isfinite(later):
+            total += later - earlier if later >= earlier else later
+    return total
+
+
+def _without(
+    spans: Sequence[tuple[float, float]], others: Sequence[tuple[float, float]]
+) -> Sequence[tuple[float, float]]:
+    """What is left of spans when others are cut out of them. A scrape after one still tells of it."""
+    left = list(spans)
+    for begin_s, end_s in others:
+        cut = [((from_s, min(to_s, begin_s)), (max(from_s, end_s + SCRAPE_S), to_s)) for from_s, to_s in left]
+        left = [span for pair in cut for span in pair if span[0] < span[1]]
+    return left
