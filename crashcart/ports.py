@@ -10,14 +10,14 @@ import msgspec
 
 from crashcart.model.design import Design
 from crashcart.model.fault import Step
-from crashcart.model.plan import Effect, PlannedFault, Slices
+from crashcart.model.plan import Effect, Phase, PlannedFault, Slices
 from crashcart.model.recording import ProbeSample, SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import Topology
 
 
 class Stack(Protocol):
-    """A started shop. Not thread-safe but for `topology`, `kill` and `start_again`."""
+    """A started shop. Not thread-safe but for `topology`, `kill`, `terminate` and `start_again`."""
 
     topology: Topology
     boot_s: float
@@ -27,6 +27,9 @@ class Stack(Protocol):
 
     def kill(self, instance: str) -> None:
         """SIGKILL the instance's whole process group and reap it. Idempotent."""
+
+    def terminate(self, instance: str, *, drain_s: float) -> None:
+        """Ask the instance to end, as its kind wants to be asked; what lives after `drain_s` is killed. Idempotent."""
 
     def start_again(self, instance: str, *, ready_within_s: float) -> None:
         """Start a killed instance at its old address and wait until it is ready. Idempotent while it runs."""
@@ -85,8 +88,17 @@ class World(Protocol):
     def kill(self, instance: str) -> None:
         """As `Stack.kill`."""
 
+    def terminate(self, instance: str, drain_s: float, /) -> None:
+        """As `Stack.terminate`."""
+
     def start_again(self, instance: str) -> None:
-        """As `Stack.start_again`, from the instance's spec file alone."""
+        """As `Stack.start_again`, from the instance's spec file alone. CrashcartError where it does not come up."""
+
+    def pause(self, instance: str) -> None:
+        """SIGSTOP all its processes: none runs when this returns. CrashcartError where one can't be stopped."""
+
+    def resume(self, instance: str) -> None:
+        """End whoever stops it, and SIGCONT all its processes. Idempotent; NotUndone where one stays stopped."""
 
     def keep(self, key: str, holder: Holder, /) -> None:
         """Keep what a fault needs to go on (a thread that switches, a session that locks) until `let_go`."""
@@ -189,6 +201,12 @@ class LoadControl(Protocol):
     def status(self) -> LoadStatus:
         """ControlPlaneError when it doesn't answer."""
 
+    def cut(self, phase: str, end_s: float) -> tuple[Phase, ...]:
+        """End that phase at `end_s`, or as soon after it as what was said of intents stays true; the new timeline.
+
+        ControlPlaneError when it doesn't answer, or won't.
+        """
+
     def stop(self) -> None:
         """No more arrivals; those inside may finish."""
 
@@ -278,6 +296,25 @@ class HarnessState(Protocol):
         """Stop listening."""
 
 
+class Operator(Protocol):
+    """The people around a run: what they say at its terminal, or from another."""
+
+    def wants_end(self) -> bool:
+        """Somebody said `crashcart abort`."""
+
+    def marks(self) -> Sequence[tuple[float, str]]:
+        """Marks said since the last time: when (monotonic seconds), and what."""
+
+    def hold(self, phase: str) -> None:
+        """Listen from now on for the word that ends this phase; what was said before does not count."""
+
+    def goes_on(self) -> bool:
+        """Whether it was said. Never waits."""
+
+    def let_go(self) -> None:
+        """The phase is over. Idempotent."""
+
+
 class View(Protocol):
     """Who looks on while it runs."""
 
@@ -302,3 +339,5 @@ class Snapshot(msgspec.Struct, frozen=True):
     slis: tuple[tuple[str, float | None, float], ...]
     """(SLO, observed in this phase so far, objective)."""
     active_faults: tuple[str, ...]
+    holding: bool = False
+    """The phase's own time is over; it goes on until somebody says so."""

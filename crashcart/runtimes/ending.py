@@ -30,6 +30,8 @@ _POLL_S = 0.01
 _SERVERS = frozenset({"postgres", "valkey", "toxiproxy", "prometheus"})
 # the data is thrown away: Postgres need not write it out, Prometheus need not close its database
 _STOP_SIGNALS = {"postgres": signal.SIGQUIT, "prometheus": signal.SIGKILL, "valkey": signal.SIGKILL}
+DRAIN_SIGNALS = {"postgres": signal.SIGINT}
+"""How a kind is asked to end in good order, where that is not SIGTERM: for Postgres this waits until all have left."""
 
 
 def stop_topology(topology: Topology) -> None:
@@ -41,8 +43,11 @@ def end_stack(run_id: str, state_dir: Path) -> None:
     """As `stop_topology`, knowing no more than the run and its folder (a boot that was cut short)."""
     deadline = time.monotonic() + GRACE_S
     kinds = {pid: instance.kind for pid, instance in _written_down(state_dir).items()}
-    services, servers = _by_wave(stack_pids(run_id, state_dir), kinds)
+    found = stack_pids(run_id, state_dir)
+    services, servers = _by_wave(found, kinds)
     _signal(services)
+    # what a fault has stopped hears nothing but SIGKILL until it is continued
+    _signal(dict.fromkeys(found, signal.SIGCONT))
     _wait_gone(set(services), min(deadline, time.monotonic() + _FIRST_WAVE_S))
     _signal(servers)
     _wait_gone({*services, *servers}, deadline)
@@ -108,10 +113,11 @@ def _by_wave(
     return services, servers
 
 
-def terminate(pids: Iterable[int], within_s: float) -> None:
-    """SIGTERM, and wait until they are gone or the time is over."""
-    wanted = dict.fromkeys(pids, signal.SIGTERM)
+def terminate(pids: Iterable[int], within_s: float, number: signal.Signals = signal.SIGTERM) -> None:
+    """Ask them to end, and wait until they are gone or the time is over."""
+    wanted = dict.fromkeys(pids, number)
     _signal(wanted)
+    _signal(dict.fromkeys(wanted, signal.SIGCONT))
     _wait_gone(set(wanted), time.monotonic() + within_s)
 
 

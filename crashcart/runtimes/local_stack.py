@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from crashcart.model.topology import Instance, Topology
 from crashcart.runtimes import toxiproxy_server
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.children import Children
-from crashcart.runtimes.ending import GRACE_S, end_stack, instance_pids, kill_all, terminate
+from crashcart.runtimes.ending import DRAIN_SIGNALS, GRACE_S, end_stack, instance_pids, kill_all, terminate
 from crashcart.runtimes.layout import link_address
 from crashcart.runtimes.spec import (
     SpawnSpec,
@@ -34,7 +35,7 @@ _PART = "load"
 
 
 class LocalStack:
-    """Implements `ports.Stack`. `kill`, `start_again`, `dead` and `topology` may be used from any thread."""
+    """Implements `ports.Stack`. All but `spawn_part`, `end_part`, `stop` and `let_go` may be used from any thread."""
 
     def __init__(
         self,
@@ -75,6 +76,16 @@ class LocalStack:
         """SIGKILL all its processes; none is left when this returns. Idempotent. KeyError where there is none."""
         with self._children.turn(instance):
             self._children.expect_end(instance)
+            kill_all(lambda: self._pids(instance))
+            self._children.reap(instance, _REAP_S)
+
+    def terminate(self, instance: str, *, drain_s: float) -> None:
+        """Ask its first process to end and give it `drain_s` for that; then as `kill`. KeyError where there is none."""
+        with self._children.turn(instance):
+            self._children.expect_end(instance)
+            leader = self._children.pid(instance)
+            if leader is not None and self._children.lives(instance):
+                terminate({leader}, drain_s, DRAIN_SIGNALS.get(self.topology.instance(instance).kind, signal.SIGTERM))
             kill_all(lambda: self._pids(instance))
             self._children.reap(instance, _REAP_S)
 

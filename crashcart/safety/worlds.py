@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
+import time
 
+from crashcart.model.errors import BootError
 from crashcart.model.topology import Topology
 from crashcart.ports import Holder, Stack
-from crashcart.runtimes.ending import instance_pids, send
+from crashcart.runtimes import stopping
+from crashcart.runtimes.ending import DRAIN_SIGNALS, send
+from crashcart.runtimes.ending import terminate as end_gently
+from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.spec import spawn_from_spec
+from crashcart.runtimes.starting import last_lines
 
 READY_WITHIN_S = 30.0
+UP_WITHIN_S = 2.0
+"""The watchdog looks nowhere else meanwhile; it comes back to what is not ready by then."""
+_LOOK_S = 0.02
 
 
 class StackWorld:
@@ -27,9 +35,21 @@ class StackWorld:
         """As `Stack.kill`."""
         self._stack.kill(instance)
 
+    def terminate(self, instance: str, drain_s: float, /) -> None:
+        """As `Stack.terminate`."""
+        self._stack.terminate(instance, drain_s=drain_s)
+
     def start_again(self, instance: str) -> None:
         """As `Stack.start_again`."""
         self._stack.start_again(instance, ready_within_s=self._ready_within_s)
+
+    def pause(self, instance: str) -> None:
+        """SIGSTOP all its processes."""
+        stopping.pause(self.topology, instance)
+
+    def resume(self, instance: str) -> None:
+        """SIGCONT all its processes."""
+        stopping.resume(self.topology, instance)
 
     def keep(self, key: str, holder: Holder, /) -> None:
         """Until `let_go`."""
@@ -52,13 +72,41 @@ class DetachedWorld:
 
     def kill(self, instance: str) -> None:
         """SIGKILL all its processes."""
-        for pid in self._pids(instance):
+        for pid in stopping.pids_of(self.topology, instance):
             send(pid, signal.SIGKILL)
 
+    def terminate(self, instance: str, drain_s: float, /) -> None:
+        """Ask the process that was started first to end, then SIGKILL what is left."""
+        found = self.topology.instance(instance)
+        pids = stopping.pids_of(self.topology, instance)
+        if found.process is not None and found.process.pid in pids:
+            end_gently({found.process.pid}, drain_s, DRAIN_SIGNALS.get(found.kind, signal.SIGTERM))
+        self.kill(instance)
+
     def start_again(self, instance: str) -> None:
-        """From its spec file, unless it runs. Does not wait until it is ready."""
-        if not self._pids(instance):
-            spawn_from_spec(self.topology.instance(instance).spec_file)
+        """From its spec file, unless it runs.
+
+        Raises:
+            BootError: it died again, or it is not ready yet: to be asked again.
+        """
+        found = self.topology.instance(instance)
+        if not stopping.pids_of(self.topology, instance):
+            spawn_from_spec(found.spec_file)
+        deadline = time.monotonic() + UP_WITHIN_S
+        while said := ask(found.kind, found.address, timeout_s=UP_WITHIN_S / 4):
+            if not stopping.pids_of(self.topology, instance):
+                raise BootError(instance, "was started again and died", last_lines(found.log))
+            if time.monotonic() > deadline:
+                raise BootError(instance, f"was started again and is not ready yet: {said}")
+            time.sleep(_LOOK_S)
+
+    def pause(self, instance: str) -> None:
+        """SIGSTOP all its processes."""
+        stopping.pause(self.topology, instance)
+
+    def resume(self, instance: str) -> None:
+        """SIGCONT all its processes."""
+        stopping.resume(self.topology, instance)
 
     def keep(self, _key: str, holder: Holder, /) -> None:
         """Who only undoes keeps nothing."""
@@ -66,10 +114,6 @@ class DetachedWorld:
 
     def let_go(self, key: str) -> None:
         """What was kept died, or hangs, with the harness."""
-
-    def _pids(self, instance: str) -> set[int]:
-        found = self.topology.instance(instance)
-        return instance_pids(self.topology.run_id, instance, Path(found.data_dir or found.spec_file))
 
 
 class EndingWorld:
@@ -82,8 +126,17 @@ class EndingWorld:
     def kill(self, instance: str) -> None:
         """It will be."""
 
+    def terminate(self, instance: str, drain_s: float, /) -> None:
+        """It will be."""
+
     def start_again(self, instance: str) -> None:
         """Not for the second that it would live."""
+
+    def pause(self, instance: str) -> None:
+        """Nobody does anything any more."""
+
+    def resume(self, instance: str) -> None:
+        """Who ends it continues it first."""
 
     def keep(self, _key: str, holder: Holder, /) -> None:
         """Who only undoes keeps nothing."""

@@ -20,6 +20,7 @@ from crashcart.model.fault import Step
 from crashcart.model.plan import PlannedFault
 from crashcart.model.topology import Instance, ProxyAddress, Topology
 from crashcart.ports import Holder
+from crashcart.runtimes import stopping
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.spec import SpawnSpec, base_environment, read_spec, reference, spawn, write_spec
@@ -125,6 +126,16 @@ class SmallStack:
         child = self._children[instance]
         child.kill()
         child.wait()
+
+    def terminate(self, instance: str, drain_s: float, /) -> None:
+        self._children[instance].terminate()
+        self._children[instance].wait(drain_s)
+
+    def pause(self, instance: str) -> None:
+        stopping.pause(self.topology, instance)
+
+    def resume(self, instance: str) -> None:
+        stopping.resume(self.topology, instance)
 
     def start_again(self, instance: str) -> None:
         if self._children[instance].poll() is None:

@@ -42,6 +42,8 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("toxiproxy/latency", {"link": "door.shop", "latency": "300ms", "jitter": "20ms"}),
     ("toxiproxy/down", {"link": "door.shop"}),
     ("service/kill", {"service": "shop"}),
+    ("service/kill", {"service": "shop", "how": "terminate"}),
+    ("service/pause", {"service": "shop"}),
 ]
 
 
@@ -50,7 +52,7 @@ def _planned(fault: FaultKind, raw: dict[str, Any], targets: tuple[str, ...], fa
 
 
 def test_every_kind_of_this_version_is_found_by_being_there() -> None:
-    assert list(registry()) == ["noop", "service/kill", "toxiproxy/down", "toxiproxy/latency"]
+    assert {"noop", "service/kill", "service/pause", "toxiproxy/down", "toxiproxy/latency"} <= registry().keys()
 
 
 @pytest.mark.parametrize(("kind", "raw"), GOOD)
@@ -61,7 +63,7 @@ def test_a_kind_acts_on_every_replica_that_its_target_names_and_watches_what_lea
     settings = decode_settings(fault, raw)
     proxies = ("door[0].shop[0]", "door[0].shop[1]")
     assert fault.watched(settings, DESIGN) == proxies
-    assert fault.targets(settings, DESIGN) == (("shop[0]", "shop[1]") if kind == "service/kill" else proxies)
+    assert fault.targets(settings, DESIGN) == (("shop[0]", "shop[1]") if "service" in raw else proxies)
 
 
 @pytest.mark.parametrize(("kind", "raw"), GOOD)
@@ -110,6 +112,13 @@ def test_two_faults_on_one_link_do_not_take_each_others_toxic_off() -> None:
         ),
         ("toxiproxy/down", {"link": "shop[1].stock"}, "shop[1].stock is down", Effect("unreachable")),
         ("service/kill", {"service": "shop[1]"}, "shop[1] is killed", Effect("instance-down", settle_s=10)),
+        (
+            "service/kill",
+            {"service": "shop", "how": "terminate"},
+            "shop is terminated",
+            Effect("instance-down", settle_s=10),
+        ),
+        ("service/pause", {"service": "shop[0]"}, "shop[0] hangs", Effect("instance-down", settle_s=2)),
     ],
 )
 def test_a_kind_says_what_it_does_and_what_must_be_measured(
@@ -138,8 +147,10 @@ def test_a_kind_says_what_it_does_and_what_must_be_measured(
         ("toxiproxy/latency", {"link": "door.nobody", "latency": "50ms"}, "has no link door.nobody"),
         ("toxiproxy/down", {"link": "stock.shop"}, "has no link stock.shop"),
         ("service/kill", {"service": "shpo"}, 'did you mean "shop"'),
+        ("service/kill", {"service": "shop", "how": "politely"}, "how"),
+        ("service/pause", {"service": "hermit"}, "its absence can't be shown"),
         ("service/kill", {"service": "shop[2]"}, "a replica that the design does not have"),
-        ("service/kill", {"service": "hermit"}, "its death can't be shown"),
+        ("service/kill", {"service": "hermit"}, "its absence can't be shown"),
     ],
 )
 def test_what_can_not_be_is_refused_with_what_would_be_right(kind: str, raw: dict[str, Any], told: str) -> None:

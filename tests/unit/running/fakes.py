@@ -64,6 +64,9 @@ class FakeStack:
     def kill(self, instance: str) -> None:
         raise AssertionError(instance)
 
+    def terminate(self, instance: str, *, drain_s: float) -> None:
+        raise AssertionError(instance)
+
     def start_again(self, instance: str, *, ready_within_s: float) -> None:
         raise AssertionError(instance)
 

@@ -34,5 +34,5 @@ class Pages(BaseHTTPRequestHandler):
 host, port = os.environ["LISTEN_ADDRESS"].split(":")
 sys.stdout.write("listening\n")
 server = ThreadingHTTPServer((host, int(port)), Pages)
-signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(0))
+signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("DEAF") else lambda *arguments: sys.exit(0))
 server.serve_forever(poll_interval=0.05)
