@@ -14,10 +14,11 @@ import jinja2
 from markupsafe import Markup
 
 from crashcart.model.verdict import Verdict
-from crashcart.reporting import lanes, panels, recorded, scene, view, words
+from crashcart.reporting import heat, lanes, panels, recorded, scene, view, words
 from crashcart.reporting.files import write_text
 from crashcart.reporting.objectives import SloGroup, group_objectives
 from crashcart.reporting.timeline import read_timeline
+from crashcart.reporting.traffic import read_traffic
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -32,10 +33,12 @@ def render_page(recording: Path, verdict: Verdict) -> str:
     plan, events = recorded.read_plan(recording), recorded.read_events(recording)
     manifest = recorded.read_manifest(recording)
     timeline = read_timeline(recording, plan)
-    stage = scene.make_scene(plan, events, verdict, timeline.bins.whole_s)
+    traffic = read_traffic(recording, timeline.cells)
+    stage = scene.make_scene(plan, events, verdict, timeline.bins.whole_s, traffic.alerts)
     drawn = [
         *panels.timeline_panels(stage, timeline, plan),
         lanes.cohort_panel(stage, timeline, plan, verdict),
+        *heat.heat_panels(stage, traffic, plan),
         lanes.evidence_panel(stage, timeline, plan),
         panels.generator(stage, timeline) if sum(timeline.sessions_scheduled) else None,
     ]

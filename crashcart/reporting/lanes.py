@@ -13,7 +13,7 @@ from crashcart.model.verdict import ObjectiveResult, Outcome, Verdict
 from crashcart.reporting import svg, words
 from crashcart.reporting.panel import Key, Panel, Strip
 from crashcart.reporting.scene import Scene
-from crashcart.reporting.timeline import EXCUSED, Lane, Probes, Timeline
+from crashcart.reporting.timeline import EXCUSED, OBSERVED, Lane, Probes, Timeline
 
 _LANE_PX = 28.0
 _PROBE_PX = 84.0
@@ -147,26 +147,61 @@ _SHOWS = {
     "added-latency": "A slow link shows through the proxy and not beside it.",
     "unreachable": "A cut link shows through the proxy and not beside it.",
     "instance-down": "A killed instance answers on neither side.",
+    "throughput": "A narrow link makes a whole answer take longer through the proxy than beside it.",
+    "cut-short": "A link that cuts answers short shows through the proxy and not beside it.",
+    "observed": "What a fault's own observer saw has a lane of its own.",
+    "counted": "What only its clients can count shows in no probe.",
     "none": "A no-op shows on neither side.",
 }
+_SEEN_PX = 14.0
 
 
 def evidence_panel(scene: Scene, timeline: Timeline, plan: Plan) -> Panel | None:
-    """Probes through each watched proxy and beside it, and what they should show. None without probes."""
-    proxies = sorted({probes.proxy for probes in timeline.probes})
-    if not proxies:
+    """Probes through each watched proxy and beside it, and what observers saw. None without any of them."""
+    proxies = sorted({probes.proxy for probes in timeline.probes if probes.side != OBSERVED})
+    observers = [probes for probes in timeline.probes if probes.side == OBSERVED]
+    if not proxies and not observers:
         return None
     sides = {(probes.proxy, probes.side): probes for probes in timeline.probes}
-    known = [value for probes in timeline.probes for value in probes.median_ms]
+    known = [value for probes in timeline.probes if probes.side != OBSERVED for value in probes.median_ms]
     scale = svg.log(known, _PROBE_PX, least=0.05, most=10_000.0)
-    strips = tuple(
+    strips = [
         Strip(_probe(scene, timeline, scale, sides.get((proxy, "through")), sides.get((proxy, "beside"))), proxy)
         for proxy in proxies
-    )
+    ]
+    titles = {fault.id: fault.title for fault in plan.faults}
+    strips += [_observed(scene, timeline, probes, titles.get(probes.proxy, probes.proxy)) for probes in observers]
     key = (Key("c-through", "through the proxy"), Key("c-beside", "beside it"), Key("c-unanswered", "not answered"))
+    key = (*(key if proxies else ()), *((Key("c-seen", "seen by its observer"),) if observers else ()))
     note = " ".join(dict.fromkeys(_SHOWS[fault.effect.measure] for fault in plan.faults))
-    unit = "round trip of our own probes, log scale"
-    return Panel("evidence", "Evidence", unit, note, strips, key, always_key=True)
+    unit = "round trip of our own probes, log scale" if proxies else "what observers saw, four times a second"
+    return Panel("evidence", "Evidence", unit, note, tuple(strips), key, always_key=True)
+
+
+def _observed(scene: Scene, timeline: Timeline, probes: Probes, title: str) -> Strip:
+    bins = timeline.probe_bins
+    seen = [failed is not None and failed < 0.5 for failed in probes.failed_share]
+    spans: list[tuple[int, int]] = []
+    for i in (i for i, there in enumerate(seen) if there):
+        if spans and i == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], i)
+        else:
+            spans.append((i, i))
+    bars = []
+    for a, b in spans:
+        known = [value for value in probes.value[a : b + 1] if value is not None]
+        said = f"seen for {words.seconds((b - a + 1) * bins.width_s)}"
+        said += f", typically {words.decimal(sorted(known)[len(known) // 2])}" if known else ""
+        bars.append(svg.rect(*scene.across.span(bins.start_s(a), bins.end_s(b)), 2, _SEEN_PX - 3, "c-seen", said))
+    looked = sum(failed is not None for failed in probes.failed_share)
+    drawing = svg.drawing(
+        _SEEN_PX,
+        f"{title}: seen in {sum(seen)} of {looked} slices",
+        scene.backdrop(_SEEN_PX),
+        svg.level(_SEEN_PX, "grid"),
+        *bars,
+    )
+    return Strip(drawing, title)
 
 
 def _probe(scene: Scene, timeline: Timeline, scale: svg.Log, through: Probes | None, beside: Probes | None) -> Markup:

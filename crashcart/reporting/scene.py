@@ -11,10 +11,12 @@ from crashcart.model.plan import Phase, Plan
 from crashcart.model.recording import Event
 from crashcart.model.verdict import Verdict
 from crashcart.reporting import svg, words
+from crashcart.reporting.marks import LETTER, Mark, find_marks, in_rows, is_late
+from crashcart.reporting.traffic import Alert
 
 _ROW_PX = 20
-_LETTER = 0.019
-"""Width of a letter on a phone, as a share of the axis: marks whose names would touch there get rows of their own."""
+_LONGEST_TITLE = 42
+_MOST_ALERTS = 4
 
 _PHASE_NAMES = {"warmup": "warm-up"}
 _SETTLING = "settling"
@@ -27,14 +29,13 @@ class Window(msgspec.Struct, frozen=True):
     title: str
     start_s: float
     end_s: float
+    slices: tuple[tuple[float, float], ...] = ()
+    """Between which seconds from t0 it acted, where it did not act all the time."""
 
-
-class Mark(msgspec.Struct, frozen=True):
-    """A moment worth a line through all panels."""
-
-    at_s: float
-    label: str
-    css: str
+    @property
+    def acting(self) -> tuple[tuple[float, float], ...]:
+        """(from, to) of each time it acted."""
+        return self.slices or ((self.start_s, self.end_s),)
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -46,10 +47,13 @@ class Scene(msgspec.Struct, frozen=True):
     """The seconds after the last phase in which the last shoppers finish."""
     windows: tuple[Window, ...]
     marks: tuple[Mark, ...]
+    alerts: tuple[Alert, ...] = ()
+    """The shop's own."""
 
     def backdrop(self, height_px: float) -> Markup:
         """Shaded faults, phase borders and marks of one panel."""
-        parts = [svg.rect(*self.across.span(w.start_s, w.end_s), 0, height_px, "fault") for w in self.windows]
+        acting = [span for window in self.windows for span in window.acting]
+        parts = [svg.rect(*self.across.span(start, end), 0, height_px, "fault") for start, end in acting]
         parts += [svg.rule(self.across.percent(phase.start_s), height_px, "border") for phase in self._spans[1:]]
         parts += [svg.rule(self.across.percent(mark.at_s), height_px, f"mark {mark.css}") for mark in self.marks]
         return Markup("").join(parts)
@@ -60,7 +64,10 @@ class Scene(msgspec.Struct, frozen=True):
         for window in self.windows:
             parts.append(self._window_row(window, top))
             top += _ROW_PX
-        for row in _rows(self.marks, self.across.whole_s):
+        for alert in self.alerts[:_MOST_ALERTS]:
+            parts.append(self._bars(alert.spans, f"alert: {words.clean(alert.name)}", "alert", top))
+            top += _ROW_PX
+        for row in in_rows(self.marks, self.across.whole_s):
             parts += [self._mark(mark, top) for mark in row]
             top += _ROW_PX
         parts.append(self.ticks(top + 12))
@@ -100,22 +107,27 @@ class Scene(msgspec.Struct, frozen=True):
         return Markup("").join(parts)
 
     def _window_row(self, window: Window, top_px: float) -> Markup:
-        left, width = self.across.span(window.start_s, window.end_s)
-        bar = svg.rect(left, width, top_px, _ROW_PX - 3, "fault-bar", window.title)
-        late = window.start_s > 0.55 * self.across.whole_s
-        at = self.across.percent(window.end_s if late else window.start_s)
-        name = svg.text(
-            at, top_px + 13, window.title, "fault-name", dx_px=-5 if late else 5, anchor="end" if late else "start"
-        )
-        return bar + name
+        return self._bars(window.acting, words.clean(window.title), "fault", top_px)
+
+    def _bars(self, spans: Sequence[tuple[float, float]], title: str, kind: str, top_px: float) -> Markup:
+        """Bars with one name, which stands on the side on which there is room."""
+        bars = [
+            svg.rect(*self.across.span(start, end), top_px, _ROW_PX - 3, f"{kind}-bar", title) for start, end in spans
+        ]
+        short = words.clean(title, longest=_LONGEST_TITLE)
+        first_s, last_s = spans[0][0], spans[-1][1]
+        late = max(first_s, 0) / self.across.whole_s + LETTER * len(short) > 1
+        at, dx, anchor = (last_s, -5.0, "end") if late else (max(first_s, 0), 5.0, "start")
+        name = svg.text(self.across.percent(at), top_px + 13, short, f"{kind}-name", dx_px=dx, anchor=anchor)
+        return Markup("").join([*bars, name])
 
     def _mark(self, mark: Mark, top_px: float) -> Markup:
-        at, late = self.across.percent(mark.at_s), _is_late(mark, self.across.whole_s)
+        at, late = self.across.percent(mark.at_s), is_late(mark, self.across.whole_s)
         tip = svg.rule(at, _ROW_PX, f"mark {mark.css}", top_px - 3)
         name = svg.text(
             at,
             top_px + 12,
-            mark.label,
+            mark.short,
             f"mark-name {mark.css}",
             dx_px=-5 if late else 5,
             anchor="end" if late else "start",
@@ -123,7 +135,9 @@ class Scene(msgspec.Struct, frozen=True):
         return tip + name
 
 
-def make_scene(plan: Plan, events: Sequence[Event], verdict: Verdict, whole_s: float) -> Scene:
+def make_scene(
+    plan: Plan, events: Sequence[Event], verdict: Verdict, whole_s: float, alerts: tuple[Alert, ...] = ()
+) -> Scene:
     """Faults are drawn where the events say that they acted, never where they were only planned.
 
     `whole_s` is the end of the axis; what lies beyond the last phase is shown as settling.
@@ -134,7 +148,8 @@ def make_scene(plan: Plan, events: Sequence[Event], verdict: Verdict, whole_s: f
         phases=plan.phases,
         settling=Phase(_SETTLING, plan.duration_s, whole_s) if whole_s > plan.duration_s else None,
         windows=windows,
-        marks=tuple(sorted(_marks(plan, events, verdict, windows), key=lambda mark: mark.at_s)),
+        marks=find_marks(plan, events, verdict, tuple((window.start_s, window.end_s) for window in windows)),
+        alerts=alerts,
     )
 
 
@@ -143,54 +158,9 @@ def _windows(plan: Plan, events: Sequence[Event]) -> Iterator[Window]:
     undone = {str(event.data.get("fault")): event.t for event in events if event.event == "fault-undone"}
     for fault in plan.faults:
         if fault.id in injected:
-            yield Window(fault.id, fault.title, injected[fault.id], undone.get(fault.id, plan.duration_s))
-
-
-def _marks(plan: Plan, events: Sequence[Event], verdict: Verdict, windows: Sequence[Window]) -> Iterator[Mark]:
-    for event in events:
-        if event.event == "gate":
-            yield Mark(event.t, "gate open" if event.data.get("passed") else "gate closed", "gate")
-        elif event.event == "guardrail":
-            yield Mark(event.t, f"aborted: {event.data.get('slo', 'guardrail')}", "bad")
-        elif event.event == "interrupted":
-            yield Mark(event.t, "interrupted", "bad")
-        elif event.event == "died":
-            yield Mark(event.t, f"{event.data.get('part', 'a part')} died", "bad")
-    recovery = verdict.recovery
-    if recovery is None or not windows:
-        return
-    if recovery.breached_after_s is not None:
-        yield Mark(min(w.start_s for w in windows) + recovery.breached_after_s, "goodput drops", "breach")
-    if recovery.recovered_after_s is not None:
-        after = words.seconds(recovery.recovered_after_s)
-        yield Mark(max(w.end_s for w in windows) + recovery.recovered_after_s, f"recovered after {after}", "recovered")
-    elif plan.recovery is not None:
-        due = max(w.end_s for w in windows) + recovery.within_s
-        yield Mark(due, f"recovery was due ({words.seconds(recovery.within_s)})", "breach")
-
-
-def _rows(marks: Sequence[Mark], whole_s: float) -> list[list[Mark]]:
-    rows: list[list[Mark]] = []
-    for mark in marks:
-        start, end = _extent(mark, whole_s)
-        for row in rows:
-            if all(end <= other[0] or start >= other[1] for other in (_extent(one, whole_s) for one in row)):
-                row.append(mark)
-                break
-        else:
-            rows.append([mark])
-    return rows
-
-
-def _extent(mark: Mark, whole_s: float) -> tuple[float, float]:
-    """From where to where a mark and its name reach on the narrowest screen, as shares of the axis."""
-    at, width = mark.at_s / whole_s, _LETTER * (len(mark.label) + 1)
-    return (at - width, at) if _is_late(mark, whole_s) else (at, at + width)
-
-
-def _is_late(mark: Mark, whole_s: float) -> bool:
-    """Whether its name is written left of it, because there may not be room right of it."""
-    return mark.at_s > 0.6 * whole_s
+            start_s, end_s = injected[fault.id], undone.get(fault.id, plan.duration_s)
+            slices = tuple((start_s + a, min(start_s + b, end_s)) for a, b in fault.slices if start_s + a < end_s)
+            yield Window(fault.id, fault.title, start_s, end_s, slices)
 
 
 def _name(phase: Phase) -> str:

@@ -21,12 +21,22 @@ OUTCOMES = ("ok", "declined", "sold_out", "failed", "blocked", "gave_up", "unkno
 EXCUSED = ("declined", "sold_out")
 """Ends that are an honest answer: neither completed nor lost."""
 
+OBSERVED = "observed"
+"""The side of what a fault's own observer saw; not a probe of a proxy."""
+
 _BIN_WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _MOST_BINS = 180
 _MOST_CELLS = 48
 _MOST_PROBE_BINS = 360
 _PACE_COLUMNS = {"t": "DOUBLE", "scheduled": "BIGINT", "started": "BIGINT", "late_p99_ms": "DOUBLE"}
-_PROBE_COLUMNS = {"t": "DOUBLE", "proxy": "VARCHAR", "side": "VARCHAR", "ok": "BOOLEAN", "ms": "DOUBLE"}
+_PROBE_COLUMNS = {
+    "t": "DOUBLE",
+    "proxy": "VARCHAR",
+    "side": "VARCHAR",
+    "ok": "BOOLEAN",
+    "ms": "DOUBLE",
+    "value": "DOUBLE",
+}
 
 Counts = tuple[int, ...]
 Values = tuple[float | None, ...]
@@ -89,6 +99,8 @@ class Probes(msgspec.Struct, frozen=True):
     side: str
     median_ms: Values
     failed_share: Values
+    value: Values = ()
+    """What an observer measured, in its own unit."""
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -176,7 +188,8 @@ def _source(connection: duckdb.DuckDBPyConnection, recording: Path, name: str, c
 
 def _table(connection: duckdb.DuckDBPyConnection, recording: Path, name: str, columns: dict[str, str]) -> None:
     source = _source(connection, recording, name, columns)
-    picked = ", ".join(f"{column}::{kind} AS {column}" for column, kind in columns.items())
+    there = {name for name, *_ in connection.execute(f"DESCRIBE {source}").fetchall()} if source else set()
+    picked = ", ".join(f"{name if name in there else 'NULL'}::{kind} AS {name}" for name, kind in columns.items())
     nothing = ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns.items())
     connection.execute(
         f"CREATE TEMP TABLE {name} AS SELECT {picked} FROM {source}"  # noqa: S608 - names of ours, no one else's
@@ -282,4 +295,5 @@ def _probes(connection: duckdb.DuckDBPyConnection, bins: Bins) -> Iterable[Probe
             failed_share=_values(
                 connection, bins, "t", "count(*) FILTER (NOT ok)::DOUBLE / count(*)", source, proxy, side
             ),
+            value=_values(connection, bins, "t", "median(value)", source, proxy, side) if side == OBSERVED else (),
         )

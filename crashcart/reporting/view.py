@@ -180,8 +180,22 @@ def _expected(effect: Effect) -> str:
         "added-latency": f"at least {words.milliseconds(effect.at_least_ms)} more through the proxy than beside it",
         "unreachable": "no answer through the proxy, an answer beside it",
         "instance-down": "no answer beside the proxy: the instance is gone",
+        "throughput": (
+            f"a whole answer at {words.decimal(effect.at_most_kb_s)} kB a second or slower through the proxy, "
+            "faster beside it"
+        ),
+        "cut-short": "answers that end early through the proxy, whole ones beside it",
+        "observed": "its own observer sees it, by another path than the one that brought it about",
+        "counted": _counted(effect),
         "none": "no difference between through and beside",
     }[effect.measure]
+
+
+def _counted(effect: Effect) -> str:
+    if effect.counted is None:
+        return "the clients' own counters show it"
+    low, high = words.target(effect.counted.share_from), words.target(effect.counted.share_to)
+    return f"{low} to {high} of what the clients counted"
 
 
 def fault_line(fault: PlannedFault) -> str:

@@ -17,6 +17,7 @@ from crashcart.model.recording import INTENT_COLUMNS, RECORDING_FORMAT, Event, M
 from crashcart.model.slo import Slo, parse_selector
 from crashcart.model.truth import Invariant, Quiesce, Truth
 from crashcart.model.verdict import Outcome, Verdict
+from tests.unit.reporting.series import SERIES_COLUMNS, make_series
 from tests.unit.reporting.stories import COHORTS, LAWS, Story
 from tests.unit.reporting.verdicts import make_verdict
 
@@ -52,6 +53,7 @@ def make_recording(folder: Path, story: Story) -> Verdict:
     write_table(folder, "intents", intents, INTENT_COLUMNS)
     write_table(folder, "pace", _pace(plan), PACE_COLUMNS)
     write_table(folder, "evidence", _probes(plan, story), PROBE_COLUMNS)
+    write_table(folder, "series", make_series(plan, story), SERIES_COLUMNS)
     (folder / "logs").mkdir(exist_ok=True)
     _lines(folder / "logs" / "checkout[0].log", _log(story))
     return make_verdict(plan, intents, story)
@@ -159,6 +161,8 @@ def _events(plan: Plan, story: Story) -> Iterable[Event]:
     yield event(fault.start_s - 0.02, "gate", passed=True, results=[])
     yield event(fault.start_s + 0.04, "fault-injected", fault="f1", took_s=0.03)
     yield event(fault.end_s + 0.05, "fault-undone", fault="f1", took_s=0.02)
+    if story.fault_acts:
+        yield event(fault.start_s + 11.5, "mark", text=story.hostile or "processor's support called, no answer")
     yield event(plan.duration_s + 4.1, "load-settled", in_flight=0)
     yield event(plan.duration_s + 5.0, "quiesced", took_s=0.9, pending={})
     yield event(plan.duration_s + 5.6, "books-read", rows={"orders": 3105, "charges": 3120})

@@ -10,6 +10,7 @@ from crashcart.model.verdict import (
     VERDICT_FORMAT,
     Cost,
     EvidenceResult,
+    FollowUp,
     InvariantResult,
     ObjectiveResult,
     Outcome,
@@ -19,6 +20,7 @@ from crashcart.model.verdict import (
     Verdict,
     Witness,
 )
+from tests.unit.reporting.series import ALERT, link_numbers
 from tests.unit.reporting.stories import COHORTS, LAWS, Story
 
 
@@ -85,6 +87,10 @@ def make_verdict(plan: Plan, intents: list[dict[str, object]], story: Story) -> 
             observed_for_s=30.0 * story.stretch,
             baseline_ratio=0.984,
             breached_after_s=None if unsure else 0.5,
+            detected_after_s=None if unsure else 5.3,
+            detected_by="" if unsure else ALERT,
+            mitigated_after_s=None if unsure else 20.0,
+            mitigated_by="" if unsure else "the fault was taken back",
         ),
         invariants=tuple(
             InvariantResult(
@@ -111,9 +117,14 @@ def make_verdict(plan: Plan, intents: list[dict[str, object]], story: Story) -> 
                 "orders-db[0]": 1.1,
             },
             neighbours_busy_share=0.03,
+            carts_abandoned=sum(phase.blocked + phase.gave_up for phase in phases),
+            average_order_cents=4500,
         ),
         disagreements=("checkout counted 3,106 orders accepted, shoppers 3,105",) if failed else (),
         crashcart_version="0.1.0",
+        links=tuple(link_numbers(plan, story)),
+        follow_up=FollowUp(failed=181, told=170, delay_p50_s=2.1, delay_p99_s=6.8) if failed else None,
+        marks=() if unsure else ((plan.phase("fault").start_s + 11.5, "processor's support called, no answer"),),
     )
 
 
