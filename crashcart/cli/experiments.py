@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from crashcart.cli.top import cli, console_for, project_of
 
-_EXPERIMENT_OPTIONS: tuple[Callable[[Callable[..., object]], Callable[..., object]], ...] = (
-    click.argument("experiment"),
+_Decorator = Callable[[Callable[..., object]], Callable[..., object]]
+
+_CHANGES: tuple[_Decorator, ...] = (
     click.option("--seed", type=click.IntRange(0), help="Another seed for load and schedules."),
     click.option("--design", help="Another design than the experiment names."),
     click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Another value: load.peak_per_s=20."),
 )
+_TAG = click.option(
+    "--tag", "tags", multiple=True, metavar="TAG[,TAG]", help="Those with the tag (or the other). Again: and with it."
+)
+_NOT_TAG = click.option("--not-tag", "not_tags", multiple=True, metavar="TAG", help="But none with this tag.")
 
 
-def experiment_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Which experiment, and what is to be different this time."""
-    for option in reversed(_EXPERIMENT_OPTIONS):
-        command = option(command)
-    return command
+def with_options(*options: _Decorator) -> _Decorator:
+    """A command with all of these, in this order."""
+
+    def decorate(command: Callable[..., object]) -> Callable[..., object]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def all_overrides(seed: int | None, design: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
@@ -32,16 +42,21 @@ def all_overrides(seed: int | None, design: str | None, overrides: tuple[str, ..
 
 
 @cli.command("list")
+@with_options(_TAG, _NOT_TAG)
 @click.pass_context
-def list_(ctx: click.Context) -> None:
-    """The project's experiments."""
+def list_(ctx: click.Context, tags: tuple[str, ...], not_tags: tuple[str, ...]) -> None:
+    """The project's experiments; with a tag, those that `run` would choose."""
     from rich.table import Table
 
+    from crashcart import wiring
+
     project = project_of(ctx)
+    asked = tags or not_tags
+    paths = wiring.choose(project, (), wiring.parse_tags(tags, not_tags)).paths if asked else project.experiment_paths()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("experiment", "what happens", "takes", "tags"):
         table.add_column(column)
-    for path in project.experiment_paths():
+    for path in paths:
         experiment = project.experiment(str(path)).experiment
         line = experiment.timeline
         takes_s = line.warmup + line.baseline + line.fault + line.recovery
@@ -51,7 +66,8 @@ def list_(ctx: click.Context) -> None:
 
 
 @cli.command()
-@experiment_options
+@click.argument("experiment")
+@with_options(*_CHANGES)
 @click.option("--json", "as_json", is_flag=True, help="The plan as it will be recorded.")
 @click.pass_context
 def plan(
@@ -68,24 +84,38 @@ def plan(
         render_plan(made, console_for())
 
 
+_RUN_OPTIONS: tuple[_Decorator, ...] = (
+    click.argument("experiments", nargs=-1, metavar="[EXPERIMENT|FOLDER]..."),
+    _TAG,
+    _NOT_TAG,
+    *_CHANGES,
+    click.option(
+        "--rerun-inconclusive",
+        type=click.IntRange(0, 5),
+        default=0,
+        metavar="N",
+        help="Run again what came to nothing, at most so often. What counts is the last.",
+    ),
+    click.option("--fail-fast", is_flag=True, help="End at the first that does not pass."),
+    click.option("--junit", type=click.Path(path_type=Path), help="One JUnit file for all, there too."),
+    click.option(
+        "--out", type=click.Path(path_type=Path), help="Folder for recordings.  [default: runs/ of the project]"
+    ),
+)
+
+
 @cli.command()
-@experiment_options
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for recordings.  [default: runs/ of the project]")
+@with_options(*_RUN_OPTIONS)
 @click.pass_context
-def run(
-    ctx: click.Context,
-    experiment: str,
-    seed: int | None,
-    design: str | None,
-    overrides: tuple[str, ...],
-    out: Path | None,
-) -> int:
-    """Boot the shop, run the experiment, judge it, and put everything back."""
+def run(ctx: click.Context, /, seed: int | None, design: str | None, overrides: tuple[str, ...], **asked: Any) -> int:
+    """Boot the shop, run the experiment, judge it, and put everything back. Several: one after the other.
+
+    Experiments are named, or are those of a folder or with a tag. All are planned before the first starts.
+    """
     from crashcart import wiring
 
-    project = project_of(ctx)
-    made = wiring.make_plan(project, experiment, all_overrides(seed, design, overrides))
-    return wiring.run_and_judge(project, made, out or project.runs_dir, console_for())
+    request = wiring.RunRequest(overrides=all_overrides(seed, design, overrides), **asked)
+    return wiring.run_suite(project_of(ctx), request, console_for())
 
 
 @cli.command()

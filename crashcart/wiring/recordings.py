@@ -52,3 +52,11 @@ def show_verdict(recording: Path, verdict: Verdict, console: Console) -> None:
     from crashcart.reporting.terminal import render_verdict
 
     render_verdict(verdict, console, report=recording / "report.html")
+
+
+def show_line(_recording: Path, verdict: Verdict, console: Console) -> None:
+    """The verdict in one line."""
+    from crashcart.reporting import words
+
+    said = words.headline(words.clean(verdict.headline), verdict.outcome)
+    console.print(f"{verdict.outcome.value.upper()}  {said}\n", markup=False, soft_wrap=True)

@@ -2,62 +2,117 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import secrets
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashcart.loading import Project
-from crashcart.model.errors import NotUndone, UsageError
+from crashcart.model.errors import CrashcartError, NotUndone, UsageError
 from crashcart.model.plan import Plan
 from crashcart.wiring.parts import make_parts
-from crashcart.wiring.recordings import judge_recording, show_verdict
+from crashcart.wiring.recordings import judge_recording
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from crashcart.model.recording import Machine
-
-
-def run_and_judge(project: Project, made: Plan, runs_dir: Path, console: Console) -> int:
-    """The whole of `crashcart run`; the exit status."""
-    from crashcart.live import make_view
-    from crashcart.running import Prepared, run
+    from crashcart.model.verdict import Verdict
     from crashcart.running.interrupts import Interrupts
-    from crashcart.safety.recover import recover
-    from crashcart.safety.runlock import runlock
+
+Tell = Callable[[Path, "Verdict"], None]
+"""Called with a recording's folder and its verdict."""
+
+LEAST_FREE_MIB = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all runs of a command share: read once, before the first of them."""
+
+    project: Project
+    runs_dir: Path
+    commit: str
+    machine: Machine
+
+
+def make_bench(project: Project, runs_dir: Path) -> Bench:
+    """Find the tools and note where we are. MissingTool names the one that isn't there."""
     from crashcart.tools import find_tools
 
     tools = find_tools()
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    with runlock(run_id):
+    versions = {tool.name: tool.version for tool in (tools.postgres, tools.valkey, tools.toxiproxy, tools.prometheus)}
+    return Bench(project, runs_dir, commit_of(project.root), _machine(versions))
+
+
+def new_id() -> str:
+    """Of a run or a suite: sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def machine_taken(holder: str, console: Console) -> Iterator[None]:
+    """The machine is ours: nobody else's run is under way, and nothing of an earlier one is left.
+
+    Raises UsageError where another run holds it, NotUndone where something is still broken.
+    """
+    from crashcart.safety.recover import recover
+    from crashcart.safety.runlock import runlock
+
+    with runlock(holder):
         left = recover(lambda line: console.print(line, markup=False))
         if left.not_undone:
             raise NotUndone("; ".join(left.not_undone), remedy="mend it by hand, then run `crashcart recover`")
-        out = _new_recording(runs_dir, made.name, run_id)
-        versions = {
-            tool.name: tool.version for tool in (tools.postgres, tools.valkey, tools.toxiproxy, tools.prometheus)
-        }
-        prepared = Prepared(made, run_id, project.root, out, _commit(project.root), _machine(versions), os.environ)
-        not_undone: NotUndone | None = None
-        try:
-            with make_view(made, console) as view:
-                run(prepared, make_parts(made, run_id, view), Interrupts())
-        except NotUndone as error:
-            not_undone = error
-        try:
-            _point_latest(runs_dir, out)
-            verdict = judge_recording(out)
-            show_verdict(out, verdict, console)
-        finally:
-            # whatever becomes of the report: that something is still broken comes first
-            if not_undone is not None:
-                raise not_undone
-        return verdict.exit_status
+        yield
+
+
+def run_in(bench: Bench, made: Plan, run_id: str, console: Console, interrupts: Interrupts, tell: Tell) -> Verdict:
+    """One run on a machine that is taken, judged and reported; `tell` is called with the verdict.
+
+    Raises NotUndone where something is still broken, when all that is done; BootError; UsageError where there is no
+    room; CrashcartError where the room ran out meanwhile.
+    """
+    from crashcart.live import make_view
+    from crashcart.running import Prepared, run
+
+    out = _new_recording(bench.runs_dir, made.name, run_id)
+    prepared = Prepared(made, run_id, bench.project.root, out, bench.commit, bench.machine, os.environ)
+    not_undone: NotUndone | None = None
+    try:
+        with make_view(made, console) as view:
+            run(prepared, make_parts(made, run_id, view), interrupts)
+    except NotUndone as error:
+        not_undone = error
+    except OSError as error:
+        raise _no_room(error, out) from error
+    try:
+        _point_latest(bench.runs_dir, out)
+        verdict = judge_recording(out)
+        tell(out, verdict)
+    finally:
+        # whatever becomes of the report: that something is still broken comes first
+        if not_undone is not None:
+            raise not_undone
+    return verdict
+
+
+def _no_room(error: OSError, out: Path) -> Exception:
+    """The error in words where a disk is full; else the error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    return CrashcartError(
+        "the disk is full: the run was broken off and everything put back, its recording is cut short",
+        where=str(out),
+        remedy="make room (`crashcart runs prune --keep 5`), or name another folder with --out",
+    )
 
 
 def _new_recording(runs_dir: Path, name: str, run_id: str) -> Path:
@@ -70,11 +125,21 @@ def _new_recording(runs_dir: Path, name: str, run_id: str) -> Path:
             f"the recording can't be written: {error.strerror}", where=str(out), remedy="name another folder with --out"
         ) from error
     free_mib = shutil.disk_usage(out).free >> 20
-    if free_mib < 200:
+    if free_mib < LEAST_FREE_MIB:
+        _remove_empty(runs_dir, out)
         raise UsageError(
             f"only {free_mib} MiB are free", where=str(out), remedy="make room, or name another with --out"
         )
     return out
+
+
+def _remove_empty(runs_dir: Path, out: Path) -> None:
+    """What was just made, where nothing came of it."""
+    for folder in (out / "logs", out, out.parent, runs_dir):
+        try:
+            folder.rmdir()
+        except OSError:  # others have something in it
+            return
 
 
 def _point_latest(runs_dir: Path, out: Path) -> None:
@@ -83,7 +148,7 @@ def _point_latest(runs_dir: Path, out: Path) -> None:
     fresh.replace(link)
 
 
-def _commit(root: Path) -> str:
+def commit_of(root: Path) -> str:
     """The project's commit, with `+changes` where the tree has any; empty outside git."""
     try:
         head = subprocess.run(

@@ -1,0 +1,1 @@
+"""What is kept of runs: finding, reading, comparing and pruning recordings and suites."""
