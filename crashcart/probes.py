@@ -1,7 +1,8 @@
-"""Evidence: each watched proxy is asked four times a second, through it and beside it, by the harness itself.
+"""Evidence: each watched proxy is asked several times a second, through it and beside it, by the harness itself.
 
 One thread, one selector, a fresh connection for each question. A latency toxic does not delay the connecting, so what
-counts is the time from the question's last byte to the answer's first. A probe that hangs holds up no other one.
+counts is the time from the question's last byte to the answer's first, or, of a whole answer, to its last one.
+A probe that hangs holds up no other one.
 """
 
 from __future__ import annotations
@@ -11,37 +12,21 @@ import math
 import os
 import selectors
 import socket
-import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 from crashcart.model.recording import ProbeSample
 from crashcart.model.topology import Topology
+from crashcart.questions import EVERY_S, MOST_BYTES, Question, questions, verdict
 
-EVERY_S = 0.25
 TIMEOUT_S = 2.0
 """From the scheduled moment. Over then, it is not counted as an answer."""
 _LONGEST_WAIT_S = 0.1
 _SOON_S = 0.001
 """The kernel wakes us that much too early, or too late."""
-_MOST_BYTES = 65_536
-_SSL_REQUEST = struct.pack("!ii", 8, 80_877_103)
-
-Side = Literal["through", "beside"]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of one proxy on one side, again and again."""
-
-    proxy: str
-    side: Side
-    address: tuple[str, int]
-    protocol: str
-    request: bytes
+_READ_BYTES = 65_536
 
 
 @dataclass(slots=True, eq=False)
@@ -52,8 +37,10 @@ class _Flight:
     connection: socket.socket
     due_mono_s: float
     began_mono_s: float
+    sent_bytes: int = 0
     sent_mono_s: float = 0.0
-    heard: bytes = b""
+    """When the question's last byte had gone; 0 until then."""
+    heard: bytearray = field(default_factory=bytearray)
     told: bool = False
 
 
@@ -61,10 +48,18 @@ class ProbeRunner:
     """Implements `ports.Probes`."""
 
     def __init__(
-        self, topology: Topology, proxies: Sequence[str], sink: Callable[[ProbeSample], None], t0_mono: float
+        self,
+        topology: Topology,
+        proxies: Sequence[str],
+        sink: Callable[[ProbeSample], None],
+        t0_mono: float,
+        whole: Collection[str] = (),
     ) -> None:
-        """`proxies` by name. `sink` gets each sample, in the runner's own thread; `t` counts from `t0_mono`."""
-        self._questions = tuple(questions(topology, proxies))
+        """`proxies` by name; those in `whole` are asked for whole answers, half as often.
+
+        `sink` gets each sample, in the runner's own thread; `t` counts from `t0_mono`.
+        """
+        self._questions = tuple(questions(topology, proxies, whole))
         self._sink = sink
         self._t0 = t0_mono
         self._selector = selectors.DefaultSelector()
@@ -73,7 +68,7 @@ class ProbeRunner:
         self._thread = threading.Thread(target=self._run, name="probes", daemon=True)
 
     def start(self) -> None:
-        """Begin with the next quarter of a second."""
+        """Begin with the next turn."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -86,15 +81,18 @@ class ProbeRunner:
     def _run(self) -> None:
         # all proxies share a machine: what is asked at one moment would wait for each other
         spacing_s = EVERY_S / max(len(self._questions) // 2, 1)
-        due = [_next_due(self._t0 + (index // 2) * spacing_s) for index in range(len(self._questions))]
+        due = [
+            _next_due(self._t0 + (index // 2) * spacing_s, question.every_s)
+            for index, question in enumerate(self._questions)
+        ]
         while not self._stopping.is_set() or self._flights:
             now = time.monotonic()
             for index, question in enumerate(self._questions):
                 if due[index] <= now + _SOON_S and not self._stopping.is_set():
-                    if now - due[index] < EVERY_S:
+                    if now - due[index] < question.every_s:
                         self._launch(question, due[index])
                     # one that would be sent a whole turn late would tell of another moment than its own
-                    due[index] = _next_due(due[index])
+                    due[index] = _next_due(due[index], question.every_s)
             self._listen(min(due, default=now + _LONGEST_WAIT_S))
             self._give_up_late()
 
@@ -129,23 +127,23 @@ class ProbeRunner:
         status = flight.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status:
             raise OSError(status, os.strerror(status))
-        flight.connection.send(flight.question.request)
-        flight.sent_mono_s = time.monotonic()
-        self._selector.modify(flight.connection, selectors.EVENT_READ, flight)
+        flight.sent_bytes += flight.connection.send(flight.question.request[flight.sent_bytes :])
+        if flight.sent_bytes == len(flight.question.request):
+            flight.sent_mono_s = time.monotonic()
+            self._selector.modify(flight.connection, selectors.EVENT_READ, flight)
 
     def _hear(self, flight: _Flight, now: float) -> None:
-        data = flight.connection.recv(_MOST_BYTES)
-        if not data:
-            self._tell(flight, now, error="closed without an answer")
-            self._land(flight)
-        elif not flight.told:
+        data = flight.connection.recv(_READ_BYTES)
+        if not flight.told:
             flight.heard += data
-            wrong = verdict(flight.question.protocol, flight.heard)
+            wrong = verdict(flight.question, bytes(flight.heard), ended=not data)
+            if wrong is None and len(flight.heard) > MOST_BYTES:
+                wrong = f"longer than {MOST_BYTES} bytes"
             if wrong is not None:
                 self._tell(flight, now, error=wrong)
-                # an HTTP server closes when it has sent all: a client that leaves early is what its log complains of
-                if flight.question.protocol != "http":
-                    self._land(flight)
+        # an HTTP server closes when it has sent all: a client that leaves early is what its log complains of
+        if not data or (flight.told and flight.question.protocol != "http"):
+            self._land(flight)
 
     def _give_up_late(self) -> None:
         now = time.monotonic()
@@ -168,6 +166,7 @@ class ProbeRunner:
                 ok=not error,
                 ms=round(took_ms, 3),
                 error=error,
+                bytes=len(flight.heard) if flight.question.whole else 0,
             )
         )
 
@@ -178,40 +177,7 @@ class ProbeRunner:
         flight.connection.close()
 
 
-def questions(topology: Topology, proxies: Sequence[str]) -> list[Question]:
-    """Two of each proxy: where it listens, and where what is behind it does."""
-    found: list[Question] = []
-    for name in proxies:
-        proxy = topology.proxy(name)
-        sides: tuple[tuple[Side, str], ...] = (("through", proxy.listen), ("beside", proxy.upstream))
-        for side, address in sides:
-            host, _, port = address.rpartition(":")
-            request = _request(proxy.protocol, address)
-            found.append(Question(name, side, (host, int(port)), proxy.protocol, request))
-    return found
-
-
-def verdict(protocol: str, heard: bytes) -> str | None:
-    """What is wrong with an answer: "" where it is good, None while it is too short to tell."""
-    if protocol == "postgres":
-        return "" if heard[:1] in (b"S", b"N") else f"answered {heard[:1]!r}"
-    if protocol == "valkey":
-        return "" if heard.startswith(b"+") else heard.split(b"\r\n")[0].decode("ascii", "replace")[:80]
-    if len(heard) < len("HTTP/1.1 200"):
-        return None
-    status = heard[9:12].decode("ascii", "replace")
-    return "" if heard.startswith(b"HTTP/1.") and status.startswith("2") else f"status {status}"
-
-
-def _request(protocol: str, address: str) -> bytes:
-    if protocol == "postgres":
-        return _SSL_REQUEST
-    if protocol == "valkey":
-        return b"PING\r\n"
-    return f"GET /livez HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode()
-
-
-def _next_due(since_mono_s: float) -> float:
+def _next_due(since_mono_s: float, every_s: float) -> float:
     """The first moment of the grid that begins at `since_mono_s` which is still to come."""
-    turns = math.floor((time.monotonic() - since_mono_s) / EVERY_S) + 1
-    return since_mono_s + max(turns, 1) * EVERY_S
+    turns = math.floor((time.monotonic() - since_mono_s) / every_s) + 1
+    return since_mono_s + max(turns, 1) * every_s

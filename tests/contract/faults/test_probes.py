@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from crashcart.judging.looking import PROBES_PER_S, WHOLE_PER_S
+from crashcart.judging.windows import PROBE_S
 from crashcart.model.recording import ProbeSample
 from crashcart.model.topology import ProxyAddress, Topology
-from crashcart.probes import ProbeRunner, verdict
+from crashcart.probes import TIMEOUT_S, ProbeRunner
+from crashcart.questions import EVERY_S, WHOLE_EVERY_S, Question, verdict
 from crashcart.runtimes.addresses import Reservations
 from crashcart.tools import Toolbox, server_account
 from tests.contract.safety.small_stack import SmallStack, wait_until
@@ -48,10 +53,12 @@ def _running(runner: ProbeRunner) -> Iterator[None]:
         runner.stop()
 
 
-def _collect(topology: Topology, enough: Callable[[list[ProbeSample]], bool]) -> list[ProbeSample]:
+def _collect(
+    topology: Topology, enough: Callable[[list[ProbeSample]], bool], whole: Collection[str] = ()
+) -> list[ProbeSample]:
     samples: list[ProbeSample] = []
     names = [proxy.name for proxy in topology.proxies]
-    with _running(ProbeRunner(topology, names, samples.append, time.monotonic())):
+    with _running(ProbeRunner(topology, names, samples.append, time.monotonic(), whole)):
         wait_until(lambda: enough(list(samples)), 15.0)
     return samples
 
@@ -97,6 +104,18 @@ def _listener(answer: bytes | None) -> Iterator[str]:
             connection.close()
 
 
+def _make_the_account(address: str) -> None:
+    """Every Postgres of a stack has a user and a database `shop`."""
+
+    async def make() -> None:
+        connection = await asyncpg.connect(f"postgresql://postgres@{address}/postgres")
+        await connection.execute("CREATE ROLE shop LOGIN")
+        await connection.execute("CREATE DATABASE shop")
+        await connection.close()
+
+    asyncio.run(make())
+
+
 def test_servers_of_every_protocol_are_asked_in_their_own_words(
     small_stack: SmallStack, toolbox: Toolbox, tmp_path: Path, ports: Reservations
 ) -> None:
@@ -111,7 +130,7 @@ def test_servers_of_every_protocol_are_asked_in_their_own_words(
                 folder.chmod(folder.stat().st_mode | 0o011)
     as_account = {"user": account.uid, "group": account.gid, "cwd": data}
     subprocess.run(
-        [toolbox.postgres.path / "initdb", "-D", data, "-A", "trust", "--no-sync"],
+        [toolbox.postgres.path / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
         check=True,
         capture_output=True,
         **as_account,  # type: ignore[call-overload]
@@ -135,6 +154,13 @@ def test_servers_of_every_protocol_are_asked_in_their_own_words(
             return len(well) == 6
 
         samples = _collect(topology, all_well)
+        _make_the_account(postgres)
+        long = _collect(topology, all_well, whole=("db", "cache", "shop"))
+    sizes = {one.proxy: one.bytes for one in long if one.ok}
+    assert sizes["db"] > 65_536
+    assert sizes["cache"] > 32_768
+    assert sizes["shop"] > 0
+    assert not any(one.bytes for one in samples)
     assert all(0 < one.ms < 2000 for one in samples if one.ok)
     assert not any(one.error for one in samples if one.ok)
 
@@ -199,4 +225,44 @@ def test_a_runner_that_never_started_stops() -> None:
     ],
 )
 def test_answers_are_told_apart(protocol: str, heard: bytes, said: str | None) -> None:
-    assert verdict(protocol, heard) == said
+    assert verdict(Question("p", "through", ("", 0), protocol, b""), heard) == said
+
+
+WHOLE_HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n"
+LET_IN = b"R\0\0\0\x08\0\0\0\0"
+READY = b"Z\0\0\0\x05I"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "heard", "so_far", "at_last"),
+    [
+        ("http", WHOLE_HTTP, "", ""),
+        ("http", WHOLE_HTTP[:-1], None, "cut short after 41 bytes"),
+        ("http", WHOLE_HTTP[:30], None, "cut short after 30 bytes"),
+        ("http", b"", None, "closed without an answer"),
+        ("http", CHUNKED, "", ""),
+        ("http", CHUNKED[:-5], None, "cut short after 56 bytes"),
+        ("http", b"HTTP/1.0 200 OK\r\n\r\nuntil it closes", None, ""),
+        ("http", b"HTTP/1.1 404 Not Found\r\n", "status 404 to GET /metrics", "status 404 to GET /metrics"),
+        ("postgres", LET_IN + READY + b"D\0\0\0\x08four" + READY, "", ""),
+        ("postgres", LET_IN + READY + b"D\0\0\0\x08fo", None, "cut short after 22 bytes"),
+        ("postgres", LET_IN + READY, None, "cut short after 15 bytes"),
+        ("postgres", b"R\0\0\0\x08\0\0\0\x03", "wants a password", "wants a password"),
+        ("postgres", b"E\0\0\0\x11SFATAL\0Mfull\0\0", "full", "full"),
+        ("postgres", b"H\0\0\0\0", "answered b'H'", "answered b'H'"),
+        ("valkey", b"$4\r\nfour\r\n", "", ""),
+        ("valkey", b"$4\r\nfour", None, "cut short after 8 bytes"),
+        ("valkey", b"-LOADING wait\r\n", "-LOADING wait", "-LOADING wait"),
+    ],
+)
+def test_a_whole_answer_is_over_with_its_last_byte(
+    protocol: str, heard: bytes, so_far: str | None, at_last: str
+) -> None:
+    question = Question("p", "through", ("", 0), protocol, b"", whole=True)
+    assert verdict(question, heard) == so_far
+    assert verdict(question, heard, ended=True) == at_last
+
+
+def test_the_judge_knows_how_often_probes_ask() -> None:
+    assert (1 / EVERY_S, 1 / WHOLE_EVERY_S, TIMEOUT_S) == (PROBES_PER_S, WHOLE_PER_S, PROBE_S)
