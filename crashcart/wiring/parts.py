@@ -73,7 +73,8 @@ def _probes(topology: Topology, faults: Sequence[PlannedFault], sink: ProbeSink,
         if observer is not None:
             observers.append((fault.id, observer))
     watched = tuple(dict.fromkeys(name for fault in faults for name in fault.watched))
-    return _Both(ProbeRunner(topology, watched, sink, t0), ObserverRunner(observers, sink, t0))
+    whole = {name for fault in faults if fault.effect.whole_answers for name in fault.watched}
+    return _Both(ProbeRunner(topology, watched, sink, t0, whole), ObserverRunner(observers, sink, t0))
 
 
 class _Both:
