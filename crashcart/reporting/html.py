@@ -6,30 +6,31 @@ were forgotten somewhere; and none is: templates escape by themselves, drawings 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from crashcart.model.verdict import Verdict
-from crashcart.reporting import heat, lanes, panels, recorded, scene, view, words
+from crashcart.model.verdict import FailedOrder, Verdict
+from crashcart.reporting import heat, lanes, panels, recorded, recovery, scene, story, view, words
 from crashcart.reporting.files import write_text
 from crashcart.reporting.objectives import SloGroup, group_objectives
+from crashcart.reporting.purchases import by_problem, chosen, slowest
 from crashcart.reporting.timeline import read_timeline
 from crashcart.reporting.traffic import read_traffic
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(path: Path, recording: Path, verdict: Verdict) -> Path:
+def write_page(path: Path, recording: Path, verdict: Verdict, orders: Sequence[FailedOrder] = ()) -> Path:
     """Write it whole or not at all. BadFile where the recording has no readable plan."""
-    return write_text(path, render_page(recording, verdict))
+    return write_text(path, render_page(recording, verdict, orders))
 
 
-def render_page(recording: Path, verdict: Verdict) -> str:
-    """The page as text."""
+def render_page(recording: Path, verdict: Verdict, orders: Sequence[FailedOrder] = ()) -> str:
+    """The page as text. `orders`: all that failed."""
     plan, events = recorded.read_plan(recording), recorded.read_events(recording)
     manifest = recorded.read_manifest(recording)
     timeline = read_timeline(recording, plan)
@@ -43,6 +44,8 @@ def render_page(recording: Path, verdict: Verdict) -> str:
         panels.generator(stage, timeline) if sum(timeline.sessions_scheduled) else None,
     ]
     groups = group_objectives(verdict.objectives)
+    problems = by_problem(orders)
+    laws, told = story.tell(verdict, plan, recording, problems)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -55,9 +58,15 @@ def render_page(recording: Path, verdict: Verdict) -> str:
             panels=[panel for panel in drawn if panel is not None] if any(timeline.offered) else [],
             figures=view.key_figures(verdict),
             phases=[(phase, [group for group in groups if group.phase == phase]) for phase in _in_order(groups)],
-            laws=view.laws(verdict, plan, recording),
+            laws=laws,
             evidence=view.evidence(verdict, plan, stage),
-            recovery_drawing=view.recovery_drawing(verdict.recovery, stage) if verdict.recovery else "",
+            links=view.links_by_phase(verdict),
+            slow=slowest(recording),
+            problems=told,
+            orders=orders,
+            listed=chosen(problems),
+            recovery_steps=recovery.steps(verdict.recovery, stage) if verdict.recovery else (),
+            recovery_axis=recovery.axis(verdict.recovery, stage) if verdict.recovery and stage.windows else "",
             command=view.command(plan),
             run_facts=view.how_it_was_run(plan, manifest, verdict),
             happenings=view.happenings(events, stage.across.whole_s),

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
-from markupsafe import Markup
 
 from crashcart.model.plan import Effect, Plan, PlannedFault
 from crashcart.model.recording import Event, Manifest
-from crashcart.model.verdict import EvidenceResult, InvariantResult, Outcome, RecoveryResult, Verdict
-from crashcart.reporting import logs, svg, words
+from crashcart.model.verdict import EvidenceResult, InvariantResult, LinkNumbers, Outcome, RecoveryResult, Verdict
+from crashcart.reporting import words
 from crashcart.reporting.scene import Scene
 
 WARMUP = "warmup"
-_MOST_STORIES = 3
-"""Of each rule; the other references lead to the logs by the same command."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -30,24 +26,16 @@ class Figure(msgspec.Struct, frozen=True):
     """`bad`, `unsure` or nothing."""
 
 
-class Story(msgspec.Struct, frozen=True):
-    """What the logs say of a witness's reference."""
+class LinkRows(msgspec.Struct, frozen=True):
+    """One link, phase by phase."""
 
-    reference: str
-    command: str
-    lines: tuple[logs.LogLine, ...]
+    link: str
+    phases: tuple[LinkNumbers, ...]
 
-
-class LawView(msgspec.Struct, frozen=True):
-    """An invariant with its why, its witnesses, and the stories behind the first of them."""
-
-    result: InvariantResult
-    why: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    stories: tuple[Story, ...]
-    told: tuple[str, ...]
-    """References whose story stands with a rule further up."""
+    @property
+    def eventful(self) -> bool:
+        """Whether any call failed, was not sent or was repeated."""
+        return any(one.failed or one.short_circuited or one.retries for one in self.phases)
 
 
 class EvidenceView(msgspec.Struct, frozen=True):
@@ -87,14 +75,12 @@ def key_figures(verdict: Verdict) -> tuple[Figure, ...]:
 
 
 def _money(verdict: Verdict) -> Figure:
-    lost = verdict.cost.purchases_lost
-    note = f"{words.plural(lost, 'purchase')} that did not come through" if lost else "no purchase was lost"
-    return Figure(
-        "Money lost",
-        words.money(verdict.cost.money_lost_cents),
-        note,
-        "bad" if lost and verdict.outcome is not Outcome.PASS else "",
-    )
+    cost = verdict.cost
+    lost = cost.purchases_lost
+    note = f"{words.plural(lost, 'purchase')} lost" if lost else "no purchase was lost"
+    note += f", at {words.money(cost.average_order_cents)} on average" if lost and cost.average_order_cents else ""
+    tone = "bad" if lost and verdict.outcome is not Outcome.PASS else ""
+    return Figure("Money lost", words.money(cost.money_lost_cents), note, tone)
 
 
 def _recovery_figure(recovery: RecoveryResult | None) -> Iterator[Figure]:
@@ -121,36 +107,17 @@ def _books(invariants: Sequence[InvariantResult]) -> Figure:
     return Figure("Errors in the books", words.count(errors) if invariants else words.NONE, note, tone)
 
 
-def laws(verdict: Verdict, plan: Plan, recording: Path) -> tuple[LawView, ...]:
-    """Broken ones first, then those that could not be settled; otherwise in the verdict's order."""
-    order = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
-    ranked = sorted(verdict.invariants, key=lambda law: order.index(law.outcome))
-    whys = {law.name: law.why for law in plan.truth.invariants}
-    chosen = {law.name: _references(law)[:_MOST_STORIES] for law in ranked}
-    found = logs.find_lines(recording / "logs", [reference for names in chosen.values() for reference in names])
-    told: set[str] = set()
-    views = []
-    for law in ranked:
-        columns = tuple(dict.fromkeys(key for witness in law.witnesses for key, _ in words.cells(witness.row)))
-        fresh = tuple(reference for reference in chosen[law.name] if reference not in told)
-        views.append(
-            LawView(
-                result=law,
-                why=whys.get(law.name, ""),
-                columns=columns,
-                rows=tuple(tuple(words.value(witness.row.get(key)) for key in columns) for witness in law.witnesses),
-                stories=tuple(Story(one, logs.search_command(one), found.get(one, ())) for one in fresh),
-                told=tuple(reference for reference in chosen[law.name] if reference in told),
-            )
-        )
-        told.update(fresh)
-    return tuple(views)
+def links_by_phase(verdict: Verdict) -> tuple[LinkRows, ...]:
+    """In the verdict's order, eventful ones first: calls that came to nothing, or were repeated."""
+    rows: dict[str, list[LinkNumbers]] = {}
+    for one in verdict.links:
+        rows.setdefault(one.link, []).append(one)
+    found = [LinkRows(link, tuple(numbers)) for link, numbers in rows.items() if any(map(_used, numbers))]
+    return tuple(sorted(found, key=lambda link: not link.eventful))
 
 
-def _references(law: InvariantResult) -> tuple[str, ...]:
-    """References of its witnesses that can be looked for, each once."""
-    named = (witness.row.get("reference") for witness in law.witnesses)
-    return tuple(dict.fromkeys(str(reference) for reference in named if logs.is_plain(reference)))
+def _used(numbers: LinkNumbers) -> bool:
+    return bool(numbers.calls or numbers.short_circuited)
 
 
 def evidence(verdict: Verdict, plan: Plan, scene: Scene) -> tuple[EvidenceView, ...]:
@@ -202,32 +169,6 @@ def fault_line(fault: PlannedFault) -> str:
     """`toxiproxy/down · link: payments.psp-a`."""
     settings = ", ".join(f"{key}: {words.value(value)}" for key, value in fault.settings.items())
     return f"{fault.kind} · {settings}" if settings else fault.kind
-
-
-def recovery_drawing(recovery: RecoveryResult, scene: Scene) -> Markup:
-    """The fault and the time in which shoppers felt it, one below the other, on an axis of its own."""
-    if not scene.windows:
-        return Markup("")
-    start = min(window.start_s for window in scene.windows)
-    end = max(window.end_s for window in scene.windows)
-    across = svg.Across(max(end - start + recovery.observed_for_s, 1.0))
-    fault_s = end - start
-    parts = [
-        svg.rect(*across.span(0, fault_s), 2, 20, "fault-bar"),
-        svg.text("0", 16, "fault acts", "fault-name", dx_px=6),
-        svg.rule(across.percent(fault_s), 62, "mark"),
-        svg.rule(across.percent(fault_s + recovery.within_s), 62, "mark breach"),
-        svg.text(across.percent(fault_s + recovery.within_s), 76, "due", "mark-name breach", dx_px=0, anchor="middle"),
-    ]
-    if recovery.breached_after_s is not None:
-        over = across.whole_s if recovery.recovered_after_s is None else fault_s + recovery.recovered_after_s
-        parts.append(svg.rect(*across.span(recovery.breached_after_s, over), 28, 20, "felt"))
-        parts.append(svg.text(across.percent(recovery.breached_after_s), 42, "shoppers feel it", "felt-name", dx_px=6))
-    if recovery.recovered_after_s is not None:
-        healthy = fault_s + recovery.recovered_after_s
-        parts.append(svg.rect(*across.span(healthy, across.whole_s), 28, 20, "healthy"))
-        parts.append(svg.text(across.percent(healthy), 42, "healthy to the end", "healthy-name", dx_px=6))
-    return svg.drawing(80, f"Recovery: {recovery.reason}", *parts)
 
 
 def command(plan: Plan) -> str:
