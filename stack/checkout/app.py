@@ -10,15 +10,17 @@ import asyncio
 from uuid import UUID
 
 from stack.checkout import answers
+from stack.checkout.counters import ended
 from stack.checkout.deliveries import Deliveries
 from stack.checkout.finisher import Finisher
-from stack.checkout.orders import parse
+from stack.checkout.orders import parse, parse_unplaced
 from stack.checkout.partners import Inventory, Mail, Payments
 from stack.checkout.saga import Parts, Saga
 from stack.checkout.store import CONFIRM, MAIL, RELEASE, Store
 from stack.kit import context
-from stack.kit.app import Request, Response, Route, Service, service
+from stack.kit.app import Request, Response, Route, Service, json_response, service
 from stack.kit.database import Database, DatabaseError, connect
+from stack.kit.log import log
 from stack.kit.outbox import OutboxRelay
 from stack.kit.settings import env_float, env_int, identity
 
@@ -39,6 +41,7 @@ class Checkout:
         return [
             Route("POST", "/orders", self.place, group="order"),
             Route("GET", "/orders/{order_id}", self.show, group="ask"),
+            Route("POST", "/orders/unplaced", self.close_unplaced, group="ask"),
         ]
 
     async def start(self) -> None:
@@ -106,6 +109,19 @@ class Checkout:
         if order is None:
             raise answers.told("not-found", "")
         return answers.shown(order)
+
+    async def close_unplaced(self, request: Request) -> Response:
+        """Orders that failed on their way here are closed for good, and their shoppers are written to."""
+        orders = parse_unplaced(request.json_object())
+        try:
+            closed = await self._store.close_unplaced(orders)
+        except DatabaseError as error:
+            raise answers.told("checkout-unavailable", "") from error
+        for _ in range(closed):
+            ended("failed")
+        log("orders-unplaced", asked=len(orders), closed=closed)
+        self._mails.notify()
+        return json_response({"closed": closed})
 
 
 def build() -> Service:

@@ -86,9 +86,10 @@ class Finisher:
         if move is Move.ACCEPT:
             self._log_end(order, "accepted", await self._store.accept(order.order_id))
         elif move is Move.REJECT_DECLINED:
-            self._log_end(order, move.value, await self._store.refuse(order.order_id, move.value, {}))
+            self._log_end(order, move.value, await self._store.refuse(order.order_id, move.value, {}, tell=True))
         elif move is Move.FAIL:
-            self._log_end(order, move.value, await self._store.refuse(order.order_id, move.value, {}, order.epoch))
+            done = await self._store.refuse(order.order_id, move.value, {}, order.epoch, tell=True)
+            self._log_end(order, move.value, done)
         elif move is Move.CANCEL:
             await self._cancel(order)
 

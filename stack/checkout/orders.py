@@ -17,7 +17,11 @@ _MAX_LINES = 50
 _MAX_QUANTITY = 1_000
 _MAX_CENTS = 100_000_000
 
+MAX_UNPLACED = 100
+
 TERMINAL = frozenset({"accepted", "rejected_sold_out", "rejected_declined", "failed", "cancelled_refunded"})
+CLOSED_UNPLACED = ""
+"""The fingerprint of an order that failed before it came here: of whatever cart, it is over."""
 UNFINISHED = ("placed", "held", "payment_unknown", "cancelling")
 
 
@@ -95,6 +99,27 @@ def parse(key: str, body: Mapping[str, Any], cohort: str | None) -> NewOrder:
         email=email,
         cohort=cohort if told is None else told if isinstance(told, str) else orjson.dumps(told).decode(),
     )
+
+
+def parse_unplaced(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Orders that failed before they came here: key, network, email, why, total_cents, cohort. Raises 400."""
+    orders = body.get("orders")
+    if not isinstance(orders, list) or not 0 < len(orders) <= MAX_UNPLACED:
+        raise bad_request(f"orders must be a list of 1 to {MAX_UNPLACED}")
+    return [_unplaced(order) for order in orders]
+
+
+def _unplaced(order: object) -> dict[str, Any]:
+    texts = ("key", "network", "email", "why")
+    if (
+        not isinstance(order, dict)
+        or not all(isinstance(order.get(name), str) for name in texts)
+        or not _is_count(order.get("total_cents"), 1)
+    ):
+        raise bad_request(f"each order needs the texts {', '.join(texts)} and total_cents")
+    key, cohort = order["key"], order.get("cohort")
+    known = {"order_id": str(order_id_for(key)), "reference": for_key(key), "total_cents": order["total_cents"]}
+    return {**known, "cohort": cohort if isinstance(cohort, str) else None, **{name: order[name] for name in texts}}
 
 
 def _line(line: object) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from stack.checkout.counters import ended
-from stack.checkout.orders import TERMINAL, NewOrder
+from stack.checkout.orders import CLOSED_UNPLACED, TERMINAL, NewOrder
 from stack.checkout.partners import Inventory, Payments
 from stack.checkout.rules import Move, Parking, after_charge, after_hold, parked_after_charge, parked_before_charge
 from stack.checkout.store import Store
@@ -105,6 +105,8 @@ class Saga:
             if taken is None:
                 return PENDING
             mine, stored = taken
+            if stored.fingerprint == CLOSED_UNPLACED:
+                return Ending(stored.state, stored.problem)
             if stored.fingerprint != order.fingerprint:
                 return Ending(told="idempotency-key-reused")
             if mine:
@@ -155,7 +157,9 @@ class _Worker:
         # That a card was declined is true whoever says so; other refusals are for whoever took the order last.
         epoch = None if move is Move.REJECT_DECLINED else self._epoch
         ending = Ending(move.value, problem)
-        return await self._stored(lambda: self._store.refuse(order_id, move.value, problem, epoch), ending)
+        # Who hears at once that the card was declined, or the thing sold out, needs no mail about it.
+        tell = move is Move.FAIL or monotonic() > self._lease_ends - LEASE_MARGIN_S - ANSWER_MARGIN_S
+        return await self._stored(lambda: self._store.refuse(order_id, move.value, problem, epoch, tell=tell), ending)
 
     async def _stored(self, write: Callable[[], Awaitable[bool]], ending: Ending) -> Ending:
         """Store how the try ended, again and again while the order is ours; after that the finisher finds it out."""
@@ -177,8 +181,7 @@ class _Worker:
             ended(ending.state)
             log(f"order-{ending.state}", order_id=str(self._order.order_id), total_cents=self._order.total_cents)
             self._parts.wake_stock()
-            if ending.state == "accepted":
-                self._parts.wake_mails()
+            self._parts.wake_mails()
         return ending
 
     async def _as_stored(self) -> Ending:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from stack.checkout.bad_news import bad_news
 from stack.checkout.orders import NewOrder, Order
 from stack.checkout.rules import Parking
 from stack.kit.database import Database
@@ -64,15 +65,21 @@ select 'confirm', order_id::text, '{}'::jsonb from done
 returning id
 """
 
-# With `epoch` the change is for whoever took the order last; without (null) for whoever knows the truth.
+# With `epoch` the change is for whoever took the order last; without (null) for whoever knows the truth. With `news`
+# ($5) the shopper is written to.
 _REFUSE = """
 with done as (
     update orders
     set state = $2, problem = $3::jsonb, finished_at = now(), updated_at = now(), lease_until = null, due_at = null
     where order_id = $1 and state in ('placed', 'held', 'payment_unknown') and ($4::int is null or epoch = $4)
-    returning order_id
+    returning order_id, reference, email
 )
-insert into outbox (topic, key, payload) select 'release', order_id::text, '{}'::jsonb from done
+insert into outbox (topic, key, payload)
+select 'release', order_id::text, '{}'::jsonb from done
+union all
+select 'mail', order_id::text || ':failed', jsonb_build_object(
+           'to', email, 'template', 'order-failed', 'order_id', order_id, 'reference', reference) || $5::text::jsonb
+from done where $5::text is not null
 returning id
 """
 
@@ -109,6 +116,34 @@ union all
 select 'mail', order_id::text || ':cancelled', jsonb_build_object(
            'to', email, 'template', 'order-cancelled', 'order_id', order_id, 'reference', reference)
 from done where accepted_at is not null
+union all
+select 'mail', order_id::text || ':failed', jsonb_build_object(
+           'to', email, 'template', 'order-failed', 'order_id', order_id, 'reference', reference) || $3::text::jsonb
+from done where accepted_at is null
+returning id
+"""
+
+# Orders that never came this far, as the storefront remembers them: each becomes one that has failed, so that a
+# straggler under its key is refused from now on, and its shopper is written to. One that is here already has an end of
+# its own.
+_CLOSE_UNPLACED = """
+with asked as (
+    select * from jsonb_to_recordset($1::text::jsonb) as t (
+        order_id uuid, key text, reference text, total_cents bigint, network text, cohort text, email text, why text,
+        news jsonb)
+), done as (
+    insert into orders (order_id, idempotency_key, fingerprint, reference, state, may_be_charged, total_cents,
+                        card_network, cohort, email, lines, problem, finished_at)
+    select order_id, key, '', reference, 'failed', false, total_cents, network, cohort, email, '[]'::jsonb,
+           jsonb_build_object('unplaced', why), now()
+    from asked order by key
+    on conflict do nothing
+    returning order_id, reference, email
+)
+insert into outbox (topic, key, payload)
+select 'mail', done.order_id::text || ':failed', jsonb_build_object(
+           'to', done.email, 'template', 'order-failed', 'order_id', done.order_id, 'reference', done.reference) || news
+from done join asked using (order_id)
 returning id
 """
 
@@ -172,10 +207,18 @@ class Store:
         """The order is paid and accepted, its confirmation and its stock's on their way; False when it has moved."""
         return await self._database.fetchval(_ACCEPT, order_id) is not None
 
-    async def refuse(self, order_id: UUID, state: str, problem: dict[str, Any], epoch: int | None = None) -> bool:
-        """The order ends without a charge, its stock is let go; False when it has moved."""
-        document = orjson.dumps(problem).decode()
-        return await self._database.fetchval(_REFUSE, order_id, state, document, epoch) is not None
+    async def refuse(
+        self, order_id: UUID, state: str, problem: dict[str, Any], epoch: int | None = None, *, tell: bool
+    ) -> bool:
+        """The order ends without a charge, its stock is let go; False when it has moved. `tell`: by mail."""
+        document, news = orjson.dumps(problem).decode(), bad_news(state) if tell else None
+        return await self._database.fetchval(_REFUSE, order_id, state, document, epoch, news) is not None
+
+    async def close_unplaced(self, orders: Sequence[Mapping[str, Any]]) -> int:
+        """Close orders that failed before they came here, and write to their shoppers; gives how many were closed."""
+        asked = [{**order, "news": orjson.Fragment(bad_news(order["why"]))} for order in orders]
+        rows = await self._database.fetch(_CLOSE_UNPLACED, orjson.dumps(asked).decode(), idempotent=True)
+        return len(rows)
 
     async def park(self, order_id: UUID, epoch: int, parking: Parking, due_in_s: float) -> bool:
         """Leave the order to the shopper's next try, and to the finisher in `due_in_s`."""
@@ -194,7 +237,7 @@ class Store:
 
     async def cancelled(self, order_id: UUID, state: str) -> bool:
         """An order that was given up has come to its end: nothing is charged. False when it has moved."""
-        return await self._database.fetchval(_CANCELLED, order_id, state) is not None
+        return await self._database.fetchval(_CANCELLED, order_id, state, bad_news(state)) is not None
 
     async def claim(self, lease_s: float, at_most: int) -> list[Order]:
         """Orders that are due, taken for `lease_s` seconds, after which they are due again."""

@@ -41,13 +41,17 @@ MAX_BODY_BYTES = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `operation` labels its metrics (default: the handler's name); `group` is for admission."""
+    """One operation. `operation` labels its metrics (default: the handler's name); `group` is for admission.
+
+    `turned_away` is told of each request that is refused for want of room, before that is answered.
+    """
 
     method: str
     path: str
     handler: Handler
     operation: str | None = None
     group: str = "default"
+    turned_away: Callable[[Request], None] | None = None
 
 
 class _Group:
@@ -64,13 +68,14 @@ class _Group:
 class _Endpoint:
     """A route made ready: its metrics, its group, whether it is a coroutine."""
 
-    __slots__ = ("group", "handler", "is_async", "names", "record")
+    __slots__ = ("group", "handler", "is_async", "names", "record", "turned_away")
 
     def __init__(self, route: Route, group: _Group) -> None:
         self.handler: Callable[[Request], Any] = route.handler
         self.is_async = inspect.iscoroutinefunction(route.handler)
         self.record = metrics.request_metrics(route.operation or _name_of(route.handler)).record
         self.group = group
+        self.turned_away = route.turned_away
         self.names = tuple(part[1:-1] for part in route.path.split("/") if part[:1] == "{")
 
 
@@ -186,6 +191,8 @@ class Service:
             raise _starting()
         group = endpoint.group
         if group.in_flight >= group.limit:
+            if endpoint.turned_away is not None:
+                endpoint.turned_away(request)
             raise overloaded()
         work = request.work
         if work.deadline <= request.started:

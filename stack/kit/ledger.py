@@ -40,6 +40,10 @@ class AppendOnlyLedger:
         """All records so far."""
         return [orjson.loads(line) for line in self.path.read_bytes().splitlines()]
 
+    def clear(self) -> None:
+        """Begin anew with an empty file: for a ledger that is only a memory, once nothing in it matters any more."""
+        os.ftruncate(self._fd, 0)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)

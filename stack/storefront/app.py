@@ -40,7 +40,7 @@ class Storefront:
         self.truth = Truth(lambda: self.browsing.is_stale)
         self.switch = OrderingSwitch(me.data_dir / "ordering.json", env_str("ADMIN_TOKEN", "-").lstrip("-"))
         self.carting = Carting(self.cart, self.browsing.price_cents, self.truth)
-        self.ordering = Ordering(self.cart, self.checkout, self.switch, self.truth)
+        self.ordering = Ordering(self.cart, self.checkout, self.switch, self.truth, me.data_dir / "unplaced.jsonl")
         self._since: object = None
         self._home_told: tuple[object, ...] = ()
         self._home = Response()
@@ -110,13 +110,20 @@ def build() -> Service:
             Route("GET", "/status", front.status, group="browse"),
             Route("POST", "/carts/{cart_id}/lines", carting.add_lines, operation="add_to_cart", group="cart"),
             Route("GET", "/carts/{cart_id}", carting.get_cart, group="cart"),
-            Route("POST", "/orders", ordering.place, operation="place_order", group="order"),
+            Route(
+                "POST",
+                "/orders",
+                ordering.place,
+                operation="place_order",
+                group="order",
+                turned_away=ordering.turned_away,
+            ),
             Route("GET", "/orders/{order_id}", ordering.show, operation="show_order", group="ask"),
             Route("POST", "/admin/ordering", front.switch_ordering, group="admin"),
         ],
         startup=[browsing.load],
         shutdown=[front.close],
-        background=[browsing.keep_fresh, front.probe],
+        background=[browsing.keep_fresh, front.probe, ordering.unplaced.run],
         max_in_flight={
             "cart": env_int("MAX_CARTS_IN_FLIGHT", 200),
             "order": env_int("MAX_ORDERS_IN_FLIGHT", 150),

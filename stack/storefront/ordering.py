@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +18,17 @@ from stack.kit.http import problem_response
 from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request, not_found
 from stack.kit.references import for_key, order_id_for
+from stack.kit.settings import env_float
 from stack.storefront.carting import cart_id_of, cart_unavailable, relay
 from stack.storefront.switch import OrderingSwitch
 from stack.storefront.truth import Truth
+from stack.storefront.unplaced import Unplaced
 
 NETWORKS = ("visa", "mastercard", "amex")
 ANSWER_S = 0.1
 """Kept back of the shopper's deadline, so that our answer is there before they turn away."""
+_IN_THE_BOOKS = ("inventory-unavailable", "payment-unavailable")
+"""Refusals of orders that checkout has stored: their end is its business."""
 _UNFINISHED = ("placed", "held", "payment_unknown", "cancelling")
 _ENDED = {
     "rejected_sold_out": (409, "sold-out", "Sold out"),
@@ -51,11 +56,14 @@ class Wish:
 class Ordering:
     """The handlers."""
 
-    def __init__(self, cart: Client, checkout: Client, switch: OrderingSwitch, truth: Truth) -> None:
+    def __init__(
+        self, cart: Client, checkout: Client, switch: OrderingSwitch, truth: Truth, unplaced_file: Path
+    ) -> None:
         self._cart = cart
         self._checkout = checkout
         self._switch = switch
         self._truth = truth
+        self.unplaced = Unplaced(unplaced_file, self._close_unplaced, after_s=env_float("UNPLACED_AFTER_S", 5.0))
 
     async def place(self, request: Request) -> Response:
         """POST /orders."""
@@ -66,9 +74,43 @@ class Ordering:
             response = await self._place(key, order_id, wish)
         except Problem as problem:
             log("order-answered", order_id=order_id, status=problem.status, problem=problem.type)
+            self._follow_up(key, wish, problem.status, problem.type, context.cohort())
             raise
         log("order-answered", order_id=order_id, status=response.status)
+        kind = _kind_of(response.body) if response.status >= 400 else ""
+        self._follow_up(key, wish, response.status, kind, context.cohort())
         return response
+
+    def turned_away(self, request: Request) -> None:
+        """An order that is refused at the door for want of room; its shopper is remembered all the same."""
+        key = request.idempotency_key()
+        self._follow_up(key, _wish(request.json_object()), 503, "overloaded", request.work.cohort)
+
+    def _follow_up(self, key: str, wish: Wish, status: int, kind: str, cohort: str | None) -> None:
+        """Remember whom the shop has failed, and forget who was told how their order ended.
+
+        What checkout has in its books it follows up itself.
+        """
+        if (status < 500 and kind != "cart-empty") or kind in _IN_THE_BOOKS:
+            self.unplaced.forget(key)
+            return
+        order = {
+            "key": key,
+            "total_cents": wish.total_cents,
+            "network": wish.card["network"],
+            "email": wish.email,
+            "cohort": cohort,
+            "why": kind,
+        }
+        self.unplaced.remember(order)
+
+    async def _close_unplaced(self, orders: Sequence[Mapping[str, Any]]) -> bool:
+        with context.bound(deadline_s=2.0):
+            try:
+                reply = await self._checkout.call("POST", "/orders/unplaced", {"orders": orders})
+            except LinkError:
+                return False
+        return reply.status == 200
 
     async def _place(self, key: str, order_id: str, wish: Wish) -> Response:
         with context.deadline(context.remaining_s() - ANSWER_S):
@@ -166,6 +208,12 @@ class Ordering:
             raise _checkout_unavailable(error) from error
         self._truth.checkout.record(reply.status < 500)
         return reply
+
+
+def _kind_of(body: bytes) -> str:
+    """The type of a problem's document."""
+    kind = orjson.loads(body).get("type", "")
+    return str(kind).removeprefix("/problems/")
 
 
 def _wish(body: Mapping[str, Any]) -> Wish:

@@ -20,6 +20,7 @@ class FakeCheckout:
     def __init__(self) -> None:
         self.orders: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, Mapping[str, Any], Mapping[str, str]]] = []
+        self.unplaced: list[dict[str, Any]] = []
         self.refusal: tuple[int, dict[str, Any]] | None = None
         fake = self
 
@@ -28,6 +29,10 @@ class FakeCheckout:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if self.path == "/orders/unplaced":
+                    fake.unplaced += body["orders"]
+                    self._answer(200, {"closed": len(body["orders"])})
+                    return
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 fake.asked.append((headers["idempotency-key"], body, headers))
                 self._answer(*fake._place(headers["idempotency-key"], body))

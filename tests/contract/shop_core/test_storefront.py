@@ -233,6 +233,48 @@ def test_failing_payments_are_said_of_payments(shop: Shop) -> None:
     assert components["checkout"] == "up"
 
 
+# ---- whom the shop has failed
+
+
+def test_who_gets_no_order_is_remembered_over_a_kill_and_handed_to_checkout(shop: Shop) -> None:
+    cart_id, key, back_in_time = shop.filled_cart(), a_key(), a_key()
+    shop.checkout.down()
+    assert shop.order(cart_id, key).status == 503
+    assert shop.order(cart_id, back_in_time).status == 503
+    shop.front.kill()
+    shop.front.start()
+    assert shop.order(cart_id, back_in_time).status == 503
+    shop.checkout.up()
+    wait_until("who came back has an order", lambda: shop.order(cart_id, back_in_time).status == 201, 3)
+
+    wait_until("the other one is handed over", lambda: bool(shop.checkout_service.unplaced), 12)
+
+    assert shop.checkout_service.unplaced == [
+        {
+            "key": key,
+            "total_cents": 1999,
+            "network": "visa",
+            "email": "a@shop.example",
+            "cohort": None,
+            "why": "checkout-unavailable",
+        }
+    ]
+
+
+def test_who_is_turned_away_at_the_door_or_by_a_closed_shop_is_remembered_too(shop: Shop) -> None:
+    gone, closed = a_key(), a_key()
+    shop.order(uuid.uuid4().hex, gone)
+    shop.switch(is_open=False, banner="Back at noon")
+    shop.order(shop.filled_cart(), closed)
+
+    wait_until("both are handed over", lambda: len(shop.checkout_service.unplaced) == 2, 12)
+
+    assert [(order["key"], order["why"]) for order in shop.checkout_service.unplaced] == [
+        (gone, "cart-empty"),
+        (closed, "ordering-closed"),
+    ]
+
+
 # ---- the switch
 
 

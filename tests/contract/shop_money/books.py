@@ -59,6 +59,7 @@ def violations(rig: Rig, purchases: list[Purchase]) -> list[str]:
         told = mails[(order_id, "order-confirmation")]
         if told != int(order["accepted_at"] is not None):
             found.append(f"{order_id} {order['state']}: {told} confirmations")
+        found += _bad_news(order, mails[(order_id, "order-failed")])
         if (holds.get(order_id) == "confirmed") != accepted or holds.get(order_id) == "held":
             found.append(f"{order_id} {order['state']}: hold {holds.get(order_id)}")
         charge = charges.get(order["idempotency_key"])
@@ -77,6 +78,13 @@ def violations(rig: Rig, purchases: list[Purchase]) -> list[str]:
     for purchase in purchases:
         found += _told(purchase, by_key.get(purchase.key))
     return found
+
+
+def _bad_news(order: dict[str, Any], mails: int) -> list[str]:
+    """Who was never told yes, and whose order failed, is written to once; nobody else is, but for late refusals."""
+    must = order["state"] in ("failed", "cancelled_refunded") and order["accepted_at"] is None
+    right = int(must) <= mails <= int(order["state"] != "accepted")
+    return [] if right else [f"{order['order_id']} {order['state']}: {mails} mails that it failed"]
 
 
 def _told(purchase: Purchase, order: dict[str, Any] | None) -> list[str]:

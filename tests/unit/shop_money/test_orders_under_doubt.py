@@ -31,6 +31,7 @@ class MemoryStore(Store):
         self.world = world
         self.row: Order | None = None
         self.outbox: Counter[str] = Counter()
+        self.told_by_mail = False
 
     def _move(self, states: set[str], only: int | None, message: str = "", **changes: Any) -> bool:
         row = self.row
@@ -66,7 +67,10 @@ class MemoryStore(Store):
     async def accept(self, order_id: UUID) -> bool:
         return await self.world.statement(lambda: self._move(OPEN, None, "confirm", state="accepted"))
 
-    async def refuse(self, order_id: UUID, state: str, problem: dict[str, Any], epoch: int | None = None) -> bool:
+    async def refuse(
+        self, order_id: UUID, state: str, problem: dict[str, Any], epoch: int | None = None, *, tell: bool
+    ) -> bool:
+        self.told_by_mail |= tell
         return await self.world.statement(lambda: self._move(OPEN, epoch, "release", state=state, problem=problem))
 
     async def park(self, order_id: UUID, epoch: int, parking: Parking, due_in_s: float) -> bool:
@@ -79,6 +83,7 @@ class MemoryStore(Store):
         return await self.world.statement(lambda: self._move(OPEN, epoch, state="cancelling"))
 
     async def cancelled(self, order_id: UUID, state: str) -> bool:
+        self.told_by_mail = True
         return await self.world.statement(lambda: self._move({"cancelling"}, None, "release", state=state))
 
     async def read(self, order_id: UUID) -> Order | None:
@@ -183,6 +188,7 @@ class Outcome:
     outbox: Counter[str]
     payments: FarPayments
     told: list[Ending]
+    told_by_mail: bool
 
 
 async def one_order(seed: int) -> Outcome:
@@ -213,7 +219,7 @@ async def one_order(seed: int) -> Outcome:
     for _ in range(40):
         await asyncio.sleep(1.0)
         await finishers[0]._once()
-    return Outcome(store.row, store.outbox, payments, told)
+    return Outcome(store.row, store.outbox, payments, told, store.told_by_mail)
 
 
 def wrongs(outcome: Outcome) -> list[str]:
@@ -228,6 +234,8 @@ def wrongs(outcome: Outcome) -> list[str]:
         found.append(f"{row.state}, but messages {outcome.outbox}")
     told = {ending.state for ending in outcome.told if ending.state}
     found += [f"told {state}, is {row.state}" for state in told if state != row.state]
+    if not accepted and not told and not outcome.told_by_mail:
+        found.append(f"{row.state}, and nobody told the shopper")
     definite = [ending.told not in ("", "order-pending") for ending in outcome.told]
     if accepted and all(definite):
         found.append(f"told no for sure, is accepted: {outcome.told}")
