@@ -3,6 +3,7 @@
 # Commands are listed in the order of these imports: the order in which one needs them.
 from crashcart.cli.top import cli, main  # isort: skip
 from crashcart.cli import experiments  # noqa: F401  # isort: skip
+from crashcart.cli import shelf  # noqa: F401  # isort: skip
 from crashcart.cli import game_day  # noqa: F401  # isort: skip
 from crashcart.cli import stacks  # noqa: F401  # isort: skip
 from crashcart.cli import projects  # noqa: F401  # isort: skip

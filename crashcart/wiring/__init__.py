@@ -3,18 +3,25 @@
 from crashcart.wiring.choosing import choose, parse_tags
 from crashcart.wiring.plans import make_plan, plan_json
 from crashcart.wiring.recordings import judge_again, report_again
+from crashcart.wiring.shelf import diff_runs, diff_suites, list_runs, list_suites, prune_runs, show_run
 from crashcart.wiring.stacks import stack_down, stack_logs, stack_status, stack_up
 from crashcart.wiring.suites import RunRequest, run_suite
 
 __all__ = [
     "RunRequest",
     "choose",
+    "diff_runs",
+    "diff_suites",
     "judge_again",
+    "list_runs",
+    "list_suites",
     "make_plan",
     "parse_tags",
     "plan_json",
+    "prune_runs",
     "report_again",
     "run_suite",
+    "show_run",
     "stack_down",
     "stack_logs",
     "stack_status",
