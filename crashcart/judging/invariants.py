@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -82,12 +83,18 @@ def _unreadable(tape: Tape, error: Exception) -> str:
     said = str(error).splitlines()[0]
     read = tape.first("books-read")
     errors = read.data.get("errors", {}) if read else {}
-    for source, why in sorted(errors.items()):
-        if f"Table with name {source} " in said:
-            return f"no data: {why}"
+    while (shared := _missing_of(said, tape.unmade)) is not None:
+        said = tape.unmade[shared]
+    source = _missing_of(said, errors)
+    if source is not None:
+        return f"no data: {errors[source]}"
     if read is None:
         return "no data: the books were not read"
     return f"it could not be asked: {said}"
+
+
+def _missing_of(said: str, tables: Iterable[str]) -> str | None:
+    return next((table for table in sorted(tables) if f"Table with name {table} " in said), None)
 
 
 def _result(

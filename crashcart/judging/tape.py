@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from crashcart.judging.shared import make_shared, named
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.fault import LogRecord
 from crashcart.model.plan import PLAN_FORMAT, Phase, Plan
@@ -56,6 +57,8 @@ class Tape:
     missing: tuple[Table, ...]
     unreadable: tuple[Table, ...]
     """Tables with lines that are not what they should be."""
+    unmade: Mapping[str, str]
+    """Shared tables that could not be made → why."""
     database: DuckDBPyConnection
     """`intents`, every source of the books that was read, and `recording.pace`, `.series` and `.evidence`."""
 
@@ -120,6 +123,7 @@ def open_tape(directory: Path) -> Iterator[Tape]:
             faultlog=_lines(directory / FILES["faultlog"], LogRecord, _recorded_bytes(manifest, FILES["faultlog"])),
             summary=_summary(directory / "load-summary.json"),
             missing=missing,
+            unmade=make_shared(database, plan.truth),
             unreadable=tuple(table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)),
             database=database,
         )
@@ -170,8 +174,7 @@ def _define(database: DuckDBPyConnection, directory: Path, plan: Plan) -> tuple[
     for source in plan.truth.sources:
         path = directory.resolve() / FILES["truth"] / f"{source}.parquet"
         if path.exists():
-            name = '"' + source.replace('"', '""') + '"'
-            database.execute(f"CREATE VIEW {name} AS FROM read_parquet({quoted(path)})")
+            database.execute(f"CREATE VIEW {named(source)} AS FROM read_parquet({quoted(path)})")
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
     return tuple(missing)

@@ -3,7 +3,7 @@
 -- minimum: 1
 -- rank: 7
 SELECT intents.reference, intents.id AS idempotency_key, intents.outcome AS told, intents.problem, orders.order_id, orders.state
-FROM intents JOIN orders ON orders.idempotency_key = intents.id
+FROM odd_purchases AS intents JOIN odd_orders AS orders ON orders.idempotency_key = intents.id
 WHERE intents.outcome IN ('failed', 'declined', 'sold_out', 'blocked', 'gave_up') AND orders.state = 'accepted';
 -- examined:
 -- every purchase whose end is known: where nobody was refused, no "no" can be untrue

@@ -4,14 +4,14 @@
 -- rank: 9
 WITH sold AS (
   SELECT orders.reference, orders.order_id, intents.lines
-  FROM orders JOIN holds ON holds.order_id = orders.order_id JOIN intents ON intents.id = orders.idempotency_key
+  FROM odd_orders AS orders JOIN odd_holds AS holds ON holds.order_id = orders.order_id JOIN odd_purchases AS intents ON intents.id = orders.idempotency_key
   WHERE orders.state = 'accepted' AND holds.state = 'confirmed'
 ), bought AS (
   SELECT order_id, trim(line.line[1]::VARCHAR, '"') AS sku, sum(line.line[2]::BIGINT)::BIGINT AS quantity
   FROM sold, unnest(CAST(CAST(lines AS JSON) AS JSON[][])) AS line(line)
   GROUP BY ALL
 ), taken AS (
-  SELECT order_id, sku, sum(quantity)::BIGINT AS quantity FROM hold_lines SEMI JOIN sold USING (order_id) GROUP BY ALL
+  SELECT order_id, sku, sum(quantity)::BIGINT AS quantity FROM odd_hold_lines SEMI JOIN sold USING (order_id) GROUP BY ALL
 ), differing AS (
   SELECT order_id, sku, bought.quantity AS bought, taken.quantity AS taken
   FROM bought FULL JOIN taken USING (order_id, sku)
@@ -19,7 +19,7 @@ WITH sold AS (
 )
 SELECT orders.reference, coalesce(orders.order_id, holds.order_id) AS order_id, orders.state AS order_state, holds.state AS hold_state,
        NULL AS sku, NULL AS bought, NULL AS taken
-FROM orders FULL JOIN holds ON holds.order_id = orders.order_id
+FROM odd_orders AS orders FULL JOIN odd_holds AS holds ON holds.order_id = orders.order_id
 WHERE (orders.state = 'accepted') IS DISTINCT FROM (holds.state = 'confirmed')
   AND (orders.state = 'accepted' OR holds.state = 'confirmed')
 UNION ALL

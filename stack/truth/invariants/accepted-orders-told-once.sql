@@ -3,7 +3,7 @@
 -- minimum: 1
 -- rank: 10
 SELECT orders.reference, orders.order_id, count(mail.order_id) AS mails
-FROM orders LEFT JOIN mail ON mail.order_id = orders.order_id AND mail.template = 'order-confirmation'
+FROM odd_orders AS orders LEFT JOIN odd_mail AS mail ON mail.order_id = orders.order_id AND mail.template = 'order-confirmation'
 WHERE orders.state = 'accepted'
 GROUP BY orders.reference, orders.order_id
 HAVING count(mail.order_id) <> 1;

@@ -4,7 +4,7 @@
 -- rank: 2
 SELECT intents.reference, intents.id AS idempotency_key, intents.order_id AS told_order, orders.order_id AS booked_order,
        orders.state, intents.total_cents AS told_cents, orders.total_cents AS booked_cents
-FROM intents LEFT JOIN orders ON orders.idempotency_key = intents.id
+FROM odd_purchases AS intents LEFT JOIN odd_orders AS orders ON orders.idempotency_key = intents.id
 WHERE intents.outcome = 'ok'
   AND (orders.state IS DISTINCT FROM 'accepted'
        OR orders.total_cents IS DISTINCT FROM intents.total_cents

@@ -2,12 +2,10 @@
 -- why: Where the order was refused, failed or never booked, the money must have been handed back.
 -- minimum: 1
 -- rank: 3
-WITH entries AS (
-  SELECT entry, order_id, reference, amount_cents FROM psp_a UNION ALL SELECT entry, order_id, reference, amount_cents FROM psp_b
-), suspects AS (
+WITH suspects AS (
   -- an order that is still on its way is for no-order-left-unfinished to tell
   SELECT entries.*, orders.state
-  FROM entries LEFT JOIN orders ON orders.order_id = entries.order_id
+  FROM odd_entries AS entries LEFT JOIN odd_orders AS orders ON orders.order_id = entries.order_id
   WHERE orders.order_id IS NULL OR orders.state IN ('rejected_sold_out', 'rejected_declined', 'failed', 'cancelled_refunded')
 )
 SELECT max(reference) AS reference, order_id,

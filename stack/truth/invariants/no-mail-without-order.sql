@@ -3,7 +3,7 @@
 -- minimum: 1
 -- rank: 11
 SELECT mail.reference, mail.order_id, orders.state
-FROM mail LEFT JOIN orders ON orders.order_id = mail.order_id
+FROM odd_mail AS mail LEFT JOIN odd_orders AS orders ON orders.order_id = mail.order_id
 WHERE mail.template = 'order-confirmation' AND (orders.state IS NULL OR orders.state NOT IN ('accepted', 'cancelled_refunded'));
 -- examined:
 SELECT count(*) FROM mail WHERE template = 'order-confirmation';

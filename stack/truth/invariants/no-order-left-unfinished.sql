@@ -3,7 +3,7 @@
 -- minimum: 1
 -- rank: 12
 SELECT reference, order_id, state, created_at
-FROM orders
+FROM odd_orders
 WHERE state IS NULL OR state NOT IN ('accepted', 'rejected_sold_out', 'rejected_declined', 'failed', 'cancelled_refunded');
 -- examined:
 SELECT count(*) FROM orders;

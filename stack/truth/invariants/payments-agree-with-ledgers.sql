@@ -2,16 +2,12 @@
 -- why: What payments believes to be captured, and only that, is captured at the processor that it names.
 -- minimum: 1
 -- rank: 13
-WITH entries AS (
-  SELECT 'psp-a' AS processor, entry, order_id, reference, amount_cents FROM psp_a
-  UNION ALL
-  SELECT 'psp-b', entry, order_id, reference, amount_cents FROM psp_b
-), sides AS (
+WITH sides AS (
   SELECT order_id, processor, reference, 0 AS believed_cents,
          CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END AS ledger_cents
-  FROM entries WHERE order_id IS NOT NULL
+  FROM odd_entries WHERE order_id IS NOT NULL
   UNION ALL
-  SELECT order_id, processor, reference, amount_cents, 0 FROM charges WHERE state = 'captured'
+  SELECT order_id, processor, reference, amount_cents, 0 FROM odd_charges WHERE state = 'captured'
 )
 SELECT max(reference) AS reference, order_id, processor,
        sum(believed_cents)::BIGINT AS believed_cents, sum(ledger_cents)::BIGINT AS ledger_cents

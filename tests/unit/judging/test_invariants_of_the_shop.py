@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from crashcart.judging.shared import make_shared
 from crashcart.loading.truth import read_truth
 from crashcart.model.recording import INTENT_COLUMNS
 from crashcart.model.truth import Truth
@@ -80,7 +81,14 @@ class Books:
     def do(self, sql: str) -> None:
         self.database.execute(sql)
 
+    def share(self) -> None:
+        """What the judge makes before it asks anything."""
+        for name in self.truth.shared:
+            self.database.execute(f"DROP TABLE IF EXISTS {name}")
+        assert make_shared(self.database, self.truth) == {}
+
     def witnesses(self, name: str) -> list[dict[str, Any]]:
+        self.share()
         invariant = next(one for one in self.truth.invariants if one.name == name)
         found = self.database.execute(f"SELECT * FROM ({invariant.sql.rstrip(';')})")
         columns = [column[0] for column in found.description or ()]
@@ -93,6 +101,7 @@ class Books:
         return int(row[0])
 
     def confirmed(self) -> set[tuple[str, str]]:
+        self.share()
         return set(self.database.execute(self.truth.exclusions_sql.rstrip().rstrip(";")).fetchall())
 
 
@@ -103,6 +112,26 @@ def books(truth: Truth) -> Iterator[Books]:
     made.database.close()
 
 
+def test_nothing_of_what_is_plainly_right_is_looked_at_row_by_row(books: Books) -> None:
+    books.do("DELETE FROM psp_a WHERE entry = 'void'")
+    books.share()
+    assert books.database.execute("SELECT order_id FROM odd_orders").fetchall() == [("o4",)]
+    assert books.database.execute("SELECT id FROM odd_purchases").fetchall() == [("k4",)]
+
+
+@pytest.mark.parametrize("source", ["charges", "holds", "hold_lines", "mail", "psp_a", "psp_b"])
+def test_a_source_that_could_not_be_read_makes_orders_it_tells_of_odd_and_stays_missing(
+    books: Books, source: str
+) -> None:
+    books.do(f"DROP TABLE {source}")
+    unmade = make_shared(books.database, books.truth)
+    assert set(unmade) == {"odd_entries" if source.startswith("psp") else f"odd_{source}"}
+    found = {order for (order,) in books.database.execute("SELECT order_id FROM odd_orders").fetchall()}
+    assert found >= ({"o3"} if source == "psp_b" else {"o1", "o2"})
+    with pytest.raises(duckdb.CatalogException):
+        books.do(f"FROM {source}")
+
+
 @pytest.mark.parametrize("name", INVARIANTS)
 def test_it_holds_for_books_that_are_right_and_has_looked_at_something(books: Books, name: str) -> None:
     assert books.witnesses(name) == []
@@ -110,6 +139,19 @@ def test_it_holds_for_books_that_are_right_and_has_looked_at_something(books: Bo
 
 
 BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
+    (
+        "no-false-bad-news",
+        "a good order was said to have failed",
+        "INSERT INTO mail (key, order_id, reference, template) VALUES ('f1', 'o1', 'R-1', 'order-failed')",
+        {"reference": "R-1", "state": "accepted"},
+    ),
+    (
+        "no-false-bad-news",
+        "bad news came twice",
+        "UPDATE orders SET state = 'failed' WHERE order_id = 'o4'; INSERT INTO mail (key, order_id, reference, template)"
+        " VALUES ('f1', 'o4', 'R-4', 'order-failed'), ('f2', 'o4', 'R-4', 'order-failed')",
+        {"reference": "R-4", "mails": 2},
+    ),
     ("no-accepted-order-lost", "an order is gone", "DELETE FROM orders WHERE order_id = 'o1'", {"reference": "R-1"}),
     (
         "no-accepted-order-lost",

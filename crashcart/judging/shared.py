@@ -1,0 +1,41 @@
+"""Tables that several invariants ask for, made once: the project's `stack/truth/shared/*.sql`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashcart.model.truth import Truth
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LENIENT = "-- missing sources: empty"
+"""A line of a shared query that only says where to look, never what is seen: what could not be read is empty there."""
+
+
+def make_shared(database: DuckDBPyConnection, truth: Truth) -> dict[str, str]:
+    """Make each of them, by name. Gives those that could not be made: table → why."""
+    import duckdb
+
+    unmade: dict[str, str] = {}
+    present = {name for (name,) in database.execute("SELECT table_name FROM duckdb_columns()").fetchall()}
+    missing = {name: source.columns for name, source in truth.sources.items() if name not in present and source.columns}
+    for name, sql in sorted(truth.shared.items()):
+        stand_ins = missing if LENIENT in sql.splitlines() else {}
+        try:
+            for source, columns in stand_ins.items():
+                inner = ", ".join(f"{named(column)} {kind}" for column, kind in columns.items())
+                database.execute(f"CREATE TABLE {named(source)} ({inner})")
+            query = sql.strip().rstrip(";")
+            database.execute(f"CREATE TABLE {named(name)} AS FROM (\n{query}\n)")
+        except duckdb.Error as error:
+            unmade[name] = str(error).splitlines()[0]
+        finally:
+            for source in stand_ins:
+                database.execute(f"DROP TABLE IF EXISTS {named(source)}")
+    return unmade
+
+
+def named(name: str) -> str:
+    """An identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
