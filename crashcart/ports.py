@@ -61,8 +61,8 @@ class Runtime(Protocol):
 
     name: ClassVar[str]
 
-    def can(self, fault_kind: str) -> bool:
-        """Whether this runtime can do faults of that kind."""
+    def lacks(self, fault_kind: str) -> str:
+        """What keeps this runtime, on this machine, from doing faults of that kind; empty where it can."""
 
     def start(
         self,
@@ -300,7 +300,7 @@ class Operator(Protocol):
     """The people around a run: what they say at its terminal, or from another."""
 
     def wants_end(self) -> bool:
-        """Somebody said `crashcart abort`."""
+        """Somebody said `crashcart abort`, since the last time this was asked."""
 
     def marks(self) -> Sequence[tuple[float, str]]:
         """Marks said since the last time: when (monotonic seconds), and what."""

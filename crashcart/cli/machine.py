@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import click
 
-from crashcart.cli.top import cli
+from crashcart.cli.top import cli, project_of
 from crashcart.model.errors import ExitStatus
 
 
 @cli.command()
-def schema() -> None:
-    """The JSON Schema of an experiment, for your editor."""
+@click.pass_context
+def schema(ctx: click.Context) -> None:
+    """The JSON Schema of an experiment, for your editor; within a project with the project's own faults."""
     from crashcart.faults import registry
+    from crashcart.loading import is_project
     from crashcart.schema import schema_text
 
-    click.echo(schema_text(registry()), nl=False)
+    named = project_of(ctx).fault_kinds if is_project(ctx.obj) else {}
+    click.echo(schema_text(registry(), named), nl=False)
 
 
 @cli.command()

@@ -224,7 +224,8 @@ def proxies(tape: Tape) -> ValidityCheck:
 def recording(tape: Tape) -> ValidityCheck:
     """Everything that should have been recorded is there and can be read."""
     title = "the recording is whole"
-    needed = [name for name in tape.missing if name != "evidence" or tape.plan.faults]
+    sampled = any(fault.effect.measure != "counted" for fault in tape.plan.faults)
+    needed = [name for name in tape.missing if name != "evidence" or sampled]
     troubles = [f"there is no table of {name}" for name in needed]
     if tape.manifest is None:
         troubles.append("it has no manifest: the run was cut short")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crashcart.loading.designs import read_design, read_load_program
 from crashcart.loading.experiments import ExperimentFile, read_experiment
+from crashcart.loading.faultkinds import NamedKind, read_fault_kind
 from crashcart.loading.slos import read_slo
 from crashcart.loading.truth import read_truth
 from crashcart.model.design import Design
@@ -92,16 +93,36 @@ class Project:
         return found
 
     @cached_property
+    def fault_kinds(self) -> dict[str, NamedKind]:
+        """The project's own names for faults, `stack/faults/`, by name."""
+        found: dict[str, NamedKind] = {}
+        for path in sorted((self.root / "stack" / "faults").glob("*.yaml")):
+            kind = read_fault_kind(path, self.shown(path))
+            if kind.name in found:
+                what = f"there is another fault {kind.name!r}, in {found[kind.name].tree.file}"
+                raise kind.tree.error(("metadata", "name"), what, "rename one of them")
+            found[kind.name] = kind
+        return found
+
+    @cached_property
     def truth(self) -> Truth:
         """`stack/truth/`."""
         folder = self.root / "stack" / "truth"
         return read_truth(folder, self.shown(folder))
 
 
+_PARTS = ("stack/designs", "experiments", "loadtests")
+
+
+def is_project(path: Path) -> bool:
+    """Whether there is a project at `path`."""
+    return all((path / name).is_dir() for name in _PARTS)
+
+
 def open_project(path: Path) -> Project:
     """The project at `path`. UsageError where it isn't one."""
     root = path.resolve()
-    missing = [name for name in ("stack/designs", "experiments", "loadtests") if not (root / name).is_dir()]
+    missing = [name for name in _PARTS if not (root / name).is_dir()]
     if missing:
         raise UsageError(
             f"{path} is not a crashcart project: it has no {' and no '.join(missing)}",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import typing
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from crashcart.loading.decode import decode
-from crashcart.loading.yamltree import Path_
+from crashcart.loading.yamltree import Path_, Tree
 from crashcart.model.design import Design
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.experiment import FaultSpec
 from crashcart.model.hints import did_you_mean
 from crashcart.model.plan import Phase, PlannedFault
 from crashcart.model.units import format_duration
+from crashcart.ports import FaultKind
 
 if typing.TYPE_CHECKING:
     from crashcart.planning.plans import Request
@@ -37,21 +40,16 @@ def plan_faults(request: Request, design: Design, phase: Phase | None) -> tuple[
 
 
 def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: FaultSpec) -> PlannedFault:
-    file, path = request.file, ("faults", index)
-    kind = request.faults.get(spec.kind)
-    if kind is None:
-        raise file.error(
-            (*path, spec.kind), f"there is no fault {spec.kind!r}", did_you_mean(spec.kind, request.faults, "faults")
-        )
-    if not request.can(spec.kind):
-        raise file.error(
-            (*path, spec.kind), f"the runtime {request.runtime!r} can't do {spec.kind}", "choose another --runtime"
-        )
-    settings_path: Path_ = (*path, spec.kind)
-    settings = decode(file.tree, kind.settings_type, settings_path, spec.settings)
+    file, settings_path = request.file, ("faults", index, spec.kind)
+    meant = _meaning(request, spec, settings_path)
+    lacks = request.lacks(meant.kind.kind)
+    if lacks:
+        what = f"the runtime {request.runtime!r} can't do {meant.kind.kind}: {lacks}"
+        raise file.error(settings_path, what, "choose another --runtime, or leave the fault out")
+    kind, settings = meant.kind, decode(meant.tree, meant.kind.settings_type, meant.path, meant.settings)
     try:
         targets, watched = kind.targets(settings, design), kind.watched(settings, design)
-        effect, title = kind.effect(settings), kind.title(settings)
+        effect, title = kind.effect(settings), meant.title or kind.title(settings)
     except BadFile:
         raise
     except UsageError as error:
@@ -61,8 +59,8 @@ def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: 
     fault_id, seed = f"f{index + 1}", request.file.experiment.load.seed
     return PlannedFault(
         id=fault_id,
-        kind=spec.kind,
-        settings=_plain(spec.settings),
+        kind=kind.kind,
+        settings=_plain(meant.settings),
         title=title,
         targets=targets,
         watched=watched,
@@ -70,8 +68,48 @@ def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: 
         start_s=round(start_s, 6),
         end_s=round(start_s + float(spec.duration), 6),
         effect=effect,
+        named=meant.named,
         seed=seed,
         slices=kind.slices(settings, fault_id, seed, float(spec.duration)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """A fault of the file in generic words."""
+
+    kind: FaultKind
+    settings: dict[str, Any]
+    tree: Tree
+    path: Path_
+    """Where the settings stand: in the experiment, or in the file of the project's own kind."""
+    title: str = ""
+    named: str = ""
+
+
+def _meaning(request: Request, spec: FaultSpec, path: Path_) -> _Meaning:
+    own, generic = request.project.fault_kinds, request.faults
+    named = own.get(spec.kind)
+    if named is None:
+        kind = generic.get(spec.kind)
+        if kind is None:
+            remedy = did_you_mean(spec.kind, (*generic, *own), "faults")
+            raise request.file.error(path, f"there is no fault {spec.kind!r}", remedy)
+        return _Meaning(kind, spec.settings, request.file.tree, path)
+    if named.name in generic:
+        what = f"{named.name} is the name of a fault of crashcart's own"
+        raise named.tree.error(("metadata", "name"), what, "choose another name")
+    if named.uses not in generic:
+        remedy = did_you_mean(named.uses, generic, "faults")
+        raise named.tree.error(named.settings_path, f"there is no fault {named.uses!r}", remedy)
+    values = named.values(request.file.tree, path, spec.settings)
+    return _Meaning(
+        generic[named.uses],
+        named.settings_of(values),
+        named.tree,
+        named.settings_path,
+        named.title_of(values),
+        named.name,
     )
 
 

@@ -45,8 +45,8 @@ class Request:
     file: ExperimentFile
     project: Project
     runtime: str
-    can: Callable[[str], bool]
-    """Whether the runtime can do a fault kind."""
+    lacks: Callable[[str], str]
+    """What keeps the runtime from doing a fault kind; empty where it can."""
     faults: Mapping[str, FaultKind]
     overrides: tuple[str, ...] = ()
     """`--set` and its kin, for the record; the file has them already."""

@@ -39,9 +39,11 @@ class LocalRuntime:
         self._cache = cache
         self._ready_within_s = ready_within_s
 
-    def can(self, fault_kind: str) -> bool:
-        """Whatever needs no network, host or container of its own."""
-        return fault_kind.partition("/")[0] in _FAMILIES
+    def lacks(self, fault_kind: str) -> str:
+        """It can do whatever needs no network, host or container of its own."""
+        if fault_kind.partition("/")[0] not in _FAMILIES:
+            return "its services have no network, host or container of their own"
+        return ""
 
     def start(
         self,

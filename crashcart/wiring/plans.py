@@ -22,7 +22,7 @@ RESERVED = ("latest", "suites")
 def make_plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
     file = project.experiment(experiment, overrides)
-    return plan(Request(file, project, RUNTIME, choose_runtime().can, registry(), tuple(overrides)))
+    return plan(Request(file, project, RUNTIME, choose_runtime().lacks, registry(), tuple(overrides)))
 
 
 def make_plans(project: Project, paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Plan, ...]:

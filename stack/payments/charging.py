@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from time import monotonic
 
 from stack.kit import context
 from stack.kit.database import DatabaseError
@@ -76,8 +77,9 @@ class Charging:
         return self._routing.candidates(intent.network, usable, tried)
 
     async def _ask(self, intent: Intent, charge: Charge) -> Said:
+        asked_at = monotonic()
         said = await self._steps.processors[charge.processor].charge(intent, charge.provider_key)
-        count(charge.processor, said.heard)
+        count(charge.processor, intent.network, said.heard, monotonic() - asked_at)
         return said
 
     async def _resume(self, intent: Intent, fingerprint: str, lease_s: float) -> Result:

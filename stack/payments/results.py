@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from prometheus_client import Counter, Gauge
 
@@ -14,7 +15,16 @@ from stack.payments.store import Charge
 FINAL = frozenset({"captured", "declined", "cancelled", "refunded"})
 """States of a charge that no request and no time changes, but for a refund of what was captured."""
 
-_PAYMENTS = Counter("payments", "What processors said to charges", ["processor", "outcome"], registry=REGISTRY)
+NETWORKS = ("visa", "mastercard", "amex")
+"""Counted one by one; any other is `other`, so that a garbled request makes no new series."""
+SLOW_S = 0.25
+"""A processor that took so long was slow."""
+_PAYMENTS = Counter(
+    "payments",
+    "What processors said to charges, of which network, and at what pace",
+    ["processor", "network", "outcome", "pace"],
+    registry=REGISTRY,
+)
 IN_DOUBT = Gauge("charges_in_doubt", "Charges that the resolver works on, as last seen", registry=REGISTRY)
 
 _OUTCOMES = (Heard.CAPTURED, Heard.DECLINED, Heard.REFUSED, Heard.NOT_SENT, Heard.VOIDED, Heard.IN_DOUBT)
@@ -42,11 +52,11 @@ def result_of(charge: Charge) -> Result:
 
 def declare(processors: Iterable[str]) -> None:
     """Start every counter at 0."""
-    for processor in processors:
-        for heard in _OUTCOMES:
-            _PAYMENTS.labels(processor, heard.value)
+    for processor, network, heard, pace in product(processors, (*NETWORKS, "other"), _OUTCOMES, ("quick", "slow")):
+        _PAYMENTS.labels(processor, network, heard.value, pace)
 
 
-def count(processor: str, heard: Heard) -> None:
-    """Count what a processor said to a charge."""
-    _PAYMENTS.labels(processor, heard.value).inc()
+def count(processor: str, network: str, heard: Heard, took_s: float) -> None:
+    """Count what a processor said to a charge, after so many seconds."""
+    pace = "slow" if took_s >= SLOW_S else "quick"
+    _PAYMENTS.labels(processor, network if network in NETWORKS else "other", heard.value, pace).inc()
