@@ -7,9 +7,14 @@ import http.client
 import msgspec
 
 from crashcart.model.errors import ControlPlaneError
+from crashcart.model.plan import Phase
 from crashcart.ports import LoadStatus
 
 TIMEOUT_S = 2.0
+
+
+class _Timeline(msgspec.Struct, frozen=True):
+    phases: tuple[Phase, ...]
 
 
 class LoadClient:
@@ -36,6 +41,11 @@ class LoadClient:
     def status(self) -> LoadStatus:
         """What it says of itself."""
         return msgspec.json.decode(self._call("GET", "/status"), type=LoadStatus)
+
+    def cut(self, phase: str, end_s: float) -> tuple[Phase, ...]:
+        """That phase ends then, or a little later; the timeline as it is from now on."""
+        said = self._call("POST", "/cut", {"phase": phase, "end_s": end_s})
+        return msgspec.json.decode(said, type=_Timeline).phases
 
     def stop(self) -> None:
         """No more arrivals."""

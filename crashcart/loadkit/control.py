@@ -1,6 +1,7 @@
 """How the harness steers the load: plain HTTP on loopback, in the load process.
 
 `GET /readyz` · `POST /start {"t0_monotonic": s}` · `GET /status` · `POST /stop` · `GET /metrics`
+`POST /cut {"phase": name, "end_s": s}`: that phase ends then; answers `{"phases": [{name, start_s, end_s}, …]}`
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gevent
 import msgspec
 from gevent.pywsgi import WSGIServer
 
-from crashcart.loadkit.run import NotReady, Run
+from crashcart.loadkit.run import NotCut, NotReady, Run
 from crashcart.model.errors import UsageError
 
 _PREPARE_AGAIN_S = 0.2
@@ -28,6 +29,11 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 class _Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     t0_monotonic: float
+
+
+class _Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    phase: str
+    end_s: float
 
 
 class Control:
@@ -68,6 +74,7 @@ class Control:
             ("GET", "/metrics"): self._metrics,
             ("POST", "/start"): self._start,
             ("POST", "/stop"): self._stop,
+            ("POST", "/cut"): self._cut,
         }
         route = routes.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         if route is None:
@@ -98,6 +105,15 @@ class Control:
             return _json(422, {"error": "t0_monotonic is over an hour away from this machine's monotonic clock"})
         self._run.start(t0_monotonic)
         return _json(200, self._run.status())
+
+    def _cut(self, body: bytes) -> tuple[int, str, bytes]:
+        try:
+            asked = msgspec.json.decode(body, type=_Cut)
+            return _json(200, {"phases": self._run.cut(asked.phase, asked.end_s)})
+        except msgspec.MsgspecError as error:
+            return _json(422, {"error": f'{error}; this wants {{"phase": name, "end_s": seconds from t0}}'})
+        except NotCut as why:
+            return _json(409, {"error": str(why)})
 
     def _stop(self, _: bytes) -> tuple[int, str, bytes]:
         self._run.stop()

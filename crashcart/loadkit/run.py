@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
@@ -30,7 +30,9 @@ from crashcart.loadkit.pace import Pace
 from crashcart.loadkit.shoppers import Crowd, Shopper
 from crashcart.loadkit.streams import ARRIVALS, stream
 from crashcart.loadkit.transport import Transport
+from crashcart.model.holding import STEADY, cut_phases
 from crashcart.model.load import LoadProgram
+from crashcart.model.plan import Phase
 from crashcart.model.profiles import expected_count
 
 State = Literal["waiting", "running", "settling", "settled"]
@@ -39,12 +41,17 @@ SUMMARY_FORMAT = "crashcart/load-summary/v1"
 
 _TICK_S = 0.1
 _STOP_LOOK_S = 0.1
+_AFTER_DRAWN_S = 0.001
 _AHEAD = 12
 """Shoppers drawn in one go, before the first is due: it costs a third of drawing each at its time. See `deferred`."""
 
 
 class NotReady(Exception):
     """The shop does not answer as it must for sessions to begin."""
+
+
+class NotCut(Exception):
+    """The timeline can't be changed so."""
 
 
 class Visit(Protocol):
@@ -99,6 +106,10 @@ class Run:
             outcomes={**behaviour.operations, PURCHASE: INTENT_OUTCOMES},
         )
         self.pace = Pace(out, tuple(behaviour.operations))
+        self.phases = assignment.phases
+        """As they are now: a phase may end before its time, see `cut`."""
+        self._planned_until_s = 0.0
+        """The latest click that anybody who has come means to make: its phase has been written down already."""
         self._out = out
         self._program = program
         self._behaviour = behaviour
@@ -127,6 +138,23 @@ class Run:
         """No more arrivals; who is there may finish. Idempotent."""
         self._stopped.set()
         self._started.set()
+
+    def cut(self, name: str, end_s: float) -> Sequence[Phase]:
+        """End the phase `name` at `end_s` and move up those after it; returns the timeline as it is from now on.
+
+        It ends a little later where somebody who has come already means to click later: what was written down of an
+        intent stays true. NotCut where that can't be.
+        """
+        now_s = self._clock.now_s() if self._clock is not None and self.state == "running" else None
+        if now_s is None or self.assignment.profile != STEADY:
+            raise NotCut(f"a load that is {self.state}, with the profile {self.assignment.profile}, can't be cut")
+        cut = next((phase for phase in self.phases if phase.name == name), None)
+        if cut is None or not cut.start_s <= now_s < cut.end_s:
+            raise NotCut(f"it is {now_s:.1f} s, not in a phase {name!r}")
+        # after the last phase there is no other: what is meant for later still belongs to it
+        drawn_s = 0.0 if cut is self.phases[-1] else self._planned_until_s + _AFTER_DRAWN_S
+        self.phases = cut_phases(self.phases, name, min(max(end_s, now_s, drawn_s), cut.end_s))
+        return self.phases
 
     def drive(self) -> None:
         """Wait for the start, send shoppers until the schedule or `stop` ends it, let them finish, sum up."""
@@ -194,7 +222,7 @@ class Run:
             pace=self.pace,
             intents=self._intents,
             listener=self._listener,
-            phase_at=lambda at_s: phase_at(assignment.phases, at_s),
+            phase_at=lambda at_s: phase_at(self.phases, at_s),
             later=self._later,
         )
         schedule = arrivals(
@@ -207,14 +235,14 @@ class Run:
         while ahead := [(shopper, self._behaviour.plan(shopper)) for shopper in islice(drawn, _AHEAD)]:
             for shopper, visit in ahead:
                 self.pace.next_due(shopper.arrival_s)
-                if self._stops_before(shopper.arrival_s, clock):
+                if self._stops_before(shopper.arrival_s, clock) or shopper.arrival_s >= self.phases[-1].end_s:
                     return
                 self._arrive(office, shopper, visit)
-        self._stops_before(assignment.phases[-1].end_s, clock)
+        self._stops_before(self.phases[-1].end_s, clock)
 
     def _stops_before(self, at_s: float, clock: MonotonicClock) -> bool:
         """Wait until then; True as soon as the arrivals are to end."""
-        while not self._stopped.is_set() and (left_s := at_s - clock.now_s()) > 0:
+        while not self._stopped.is_set() and (left_s := min(at_s, self.phases[-1].end_s) - clock.now_s()) > 0:
             gevent.sleep(min(left_s, _STOP_LOOK_S))
         return self._stopped.is_set()
 
@@ -222,6 +250,7 @@ class Run:
         self.metrics.scheduled += 1
         self.pace.scheduled(shopper.arrival_s)
         desk = Desk(office, shopper, visit.purchase_planned_s)
+        self._planned_until_s = max(self._planned_until_s, visit.purchase_planned_s or 0.0)
         if self.metrics.in_flight >= self.assignment.settings.max_in_flight:
             self.metrics.not_started += 1
             desk.abandon_intent(NOT_STARTED)
@@ -252,7 +281,7 @@ class Run:
 
     def _count_started(self, arrival_s: float, late_s: float) -> None:
         self.pace.started(arrival_s, late_s)
-        self.metrics.session_started(phase_at(self.assignment.phases, arrival_s), late_s)
+        self.metrics.session_started(phase_at(self.phases, arrival_s), late_s)
 
     def _settle(self) -> None:
         self.pace.no_more_arrivals()
@@ -293,8 +322,8 @@ class Run:
             "seed": assignment.seed,
             **self.status(),
             "expected_sessions": {
-                phase.name: expected_count(profile_of(assignment), per_s, assignment.phases, phase.start_s, phase.end_s)
-                for phase in assignment.phases
+                phase.name: expected_count(profile_of(assignment), per_s, self.phases, phase.start_s, phase.end_s)
+                for phase in self.phases
             },
             "different_orders_for_one_key": self.metrics.different_orders,
             "lateness": self.pace.lateness.summary(),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from crashcart.books import read_books, wait_quiesced
 from crashcart.model.errors import ControlPlaneError
 from crashcart.model.slo import Selector
 from crashcart.running.clock import now_mono_s
-from crashcart.running.drive import HARNESS_PARTS, Crew, Ended
+from crashcart.running.crew import HARNESS_PARTS, Crew, Ended
 
 SCRAPE_S = 1.0
 """How often Prometheus looks."""
 LAST_SCRAPE_WITHIN_S = 6.0
+SERIES_TRIES = 2
 SERVICE_METRICS = ("link_calls_total", "link_retries_total", "http_requests_total", "up")
 """Recorded beside the SLOs' own: the services' side of the story, and which of them could be scraped."""
 LOAD_METRICS = (
@@ -26,25 +28,27 @@ LOAD_METRICS = (
 )
 
 
-def collect(crew: Crew, out: Path, ended: Ended) -> None:
-    """All the judge needs that is not on disk yet. What can't be had is said in an event, and judged as missing."""
-    settled_at = _wait_settled(crew)
+def collect(crew: Crew, out: Path, ended: Ended, without: Collection[str] = ()) -> None:
+    """All the judge needs that is not on disk yet. What can't be had is said in an event, and judged as missing.
+
+    `without`: parts of the harness that died or hang. Nobody is asked who won't answer.
+    """
+    settled_at = crew.clock.t() if "load" in without else _wait_settled(crew)
     if ended != "broken" or not (set(HARNESS_PARTS) & set(crew.stack.dead())):
         result = wait_quiesced(crew.plan.truth, crew.stack)
-        crew.recorder.event(
+        crew.event(
             "quiesced" if result.quiet else "not-quiesced",
-            crew.clock.t(),
             took_s=round(result.took_s, 3),
             pending=dict(result.pending),
         )
         rows = read_books(crew.plan.truth, crew.stack, out / "truth")
-        crew.recorder.event("books-read", crew.clock.t(), rows=dict(rows.rows), errors=dict(rows.errors))
-    _wait_scraped(crew, settled_at)
+        crew.event("books-read", rows=dict(rows.rows), errors=dict(rows.errors))
+    if "prometheus" in without:
+        crew.event("prometheus-error", error="it was not asked for its samples any more")
+        return
+    if "load" not in without:
+        _wait_scraped(crew, settled_at)
     _take_series(crew)
-
-
-def _event(crew: Crew, name: str, **data: object) -> None:
-    crew.recorder.event(name, crew.clock.t(), **data)
 
 
 def _wait_settled(crew: Crew) -> float:
@@ -54,11 +58,11 @@ def _wait_settled(crew: Crew) -> float:
         try:
             status = crew.load.status()
         except ControlPlaneError as error:
-            _event(crew, "load-error", error=str(error))
+            crew.event("load-error", error=str(error))
             return crew.clock.t()
         if status.state == "settled" or now_mono_s() > deadline:
             name = "load-settled" if status.state == "settled" else "load-not-settled"
-            _event(crew, name, in_flight=status.in_flight, scheduled=status.scheduled, started=status.started)
+            crew.event(name, in_flight=status.in_flight, scheduled=status.scheduled, started=status.started)
             return crew.clock.t()
         time.sleep(0.1)
 
@@ -74,25 +78,31 @@ def _wait_scraped(crew: Crew, settled_at: float) -> None:
                 selector, start_wall_s=wall_s - 5.0, end_wall_s=wall_s, t0_wall_s=crew.clock.t0_wall_s
             )
         except ControlPlaneError as error:
-            _event(crew, "prometheus-error", error=str(error))
+            crew.event("prometheus-error", error=str(error))
             return
         if any(sample.t > settled_at for sample in samples):
             return
         time.sleep(0.1)
-    _event(crew, "prometheus-error", error="no scrape of the load after it had settled")
+    crew.event("prometheus-error", error="no scrape of the load after it had settled")
 
 
 def _take_series(crew: Crew) -> None:
     plan, end_wall_s = crew.plan, time.time()
     start_wall_s = crew.clock.t0_wall_s - 5 * SCRAPE_S
     own = {s.metric for slo in plan.slos for s in (slo.good, slo.total, slo.settled, slo.excluded) if s}
+    counted = [fault.effect.counted for fault in plan.faults if fault.effect.counted is not None]
+    own |= {selector.metric for one in counted for selector in (one.part, one.whole)}
+    failed = 0
     for metric in sorted(own | set(LOAD_METRICS) | set(SERVICE_METRICS)):
         try:
             samples = crew.slis.reader.raw(
                 Selector(metric), start_wall_s=start_wall_s, end_wall_s=end_wall_s, t0_wall_s=crew.clock.t0_wall_s
             )
         except ControlPlaneError as error:
-            _event(crew, "prometheus-error", error=f"{metric}: {error}")
+            crew.event("prometheus-error", error=f"{metric}: {error}")
+            failed += 1
+            if failed == SERIES_TRIES:
+                return  # it hangs: each of them would take half a minute
             continue
         crew.recorder.series(samples)
     try:
@@ -100,8 +110,8 @@ def _take_series(crew: Crew) -> None:
             start_wall_s=crew.clock.t0_wall_s, end_wall_s=end_wall_s, longest_s=3 * SCRAPE_S
         )
     except ControlPlaneError as error:
-        _event(crew, "prometheus-error", error=str(error))
+        crew.event("prometheus-error", error=str(error))
         return
     for job, from_wall_s, to_wall_s in gaps:
         from_s, to_s = from_wall_s - crew.clock.t0_wall_s, to_wall_s - crew.clock.t0_wall_s
-        _event(crew, "scrape-gap", job=job, from_s=round(from_s, 2), to_s=round(to_s, 2))
+        crew.event("scrape-gap", job=job, from_s=round(from_s, 2), to_s=round(to_s, 2))

@@ -4,260 +4,205 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Literal
+from concurrent.futures import Future
 
 import psutil
 
-from crashcart.model.errors import ControlPlaneError, CrashcartError
-from crashcart.model.plan import Plan, PlannedFault
-from crashcart.ports import (
-    FaultInjector,
-    HarnessState,
-    LoadControl,
-    LoadStatus,
-    RunRecorder,
-    Snapshot,
-    Stack,
-    View,
-    Watchdog,
-)
-from crashcart.running.clock import RunClock, now_mono_s
-from crashcart.running.gate import judge_gate
-from crashcart.running.interrupts import Interrupts
-from crashcart.running.sli import GuardrailWatch, Slis
+from crashcart.model.errors import ControlPlaneError
+from crashcart.ports import LoadStatus, Snapshot
+from crashcart.running.crew import HARNESS_PARTS, Crew, Ended
+from crashcart.running.eyes import Eyes, Seen
+from crashcart.running.gate import GateResult
+from crashcart.running.hands import Hands
+from crashcart.running.holding import Holding
+from crashcart.running.sli import GuardrailWatch
 
 TICK_S = 0.1
-EXPIRY_GRACE_S = 3.0
-"""The watchdog undoes a fault that has outlived its plan by so much."""
-HANDS_WITHIN_S = 60.0
-"""Longer than any fault takes to be done or undone: from then on the watchdog is to think that we hang."""
-HARNESS_PARTS = ("toxiproxy", "prometheus", "load")
-"""Without one of these a run can't be judged, so there is no use in going on."""
-
-Ended = Literal["completed", "gate-closed", "guardrail", "interrupted", "broken"]
+LOOK_EVERY_S = 1.0
+BEFORE_FAULTS = ("", "warmup", "baseline")
+ERROR_EVENTS = {"prometheus": "prometheus-error", "load": "load-error", "toxiproxy": "proxy-error"}
 
 
-@dataclass(slots=True)
-class Crew:
-    """Everything a timeline works with."""
-
-    plan: Plan
-    clock: RunClock
-    recorder: RunRecorder
-    stack: Stack
-    load: LoadControl
-    injector: FaultInjector
-    watchdog: Watchdog
-    slis: Slis
-    state: HarnessState
-    view: View
-    interrupts: Interrupts
-    abort_requested: Callable[[], bool] = lambda: False
-
-
-@dataclass(slots=True)
 class Timeline:
     """Drives one run from t0 to the end of its last phase, or to the reason why it ended before."""
 
-    crew: Crew
-    ended: Ended | None = None
-    _phase: str = ""
-    _done: set[str] = field(default_factory=set)
-    _active: dict[str, PlannedFault] = field(default_factory=dict)
-    _acting: list[tuple[str, PlannedFault, Future[float]]] = field(default_factory=list)
-    _dead: set[str] = field(default_factory=set)
-    _next_look: float = 0.0
-    _last_load: tuple[float, LoadStatus] | None = None
-    _guardrails: list[GuardrailWatch] = field(default_factory=list)
-    _hands: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "faults"))
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+        self.ended: Ended | None = None
+        self._hands = Hands(crew)
+        self._eyes = Eyes(crew)
+        self._holding = Holding(crew)
+        self._guardrails = [GuardrailWatch(rule, crew.plan.slo(rule.slo)) for rule in crew.plan.guardrails]
+        self._phase = ""
+        self._gate: Future[tuple[GateResult, ...]] | None = None
+        self._gate_passed = False
+        self._dead: set[str] = set()
+        self._next_look = 0.0
+        self._last_load: tuple[float, LoadStatus] | None = None
 
     def drive(self) -> Ended:
         """Until the end. Faults that are still open are the caller's to undo."""
-        plan = self.crew.plan
-        self._guardrails = [GuardrailWatch(rule, plan.slo(rule.slo)) for rule in plan.guardrails]
-        self._hands = ThreadPoolExecutor(1, "faults")
         try:
             while self.ended is None:
-                t = self.crew.clock.t()
-                self.crew.watchdog.beat()
-                self._enter_phases(t)
-                self._act(t)
-                self._settle_actions()
-                if t >= self._next_look and t >= 0:
-                    self._next_look = max(self._next_look + 1.0, t)
-                    self._look(t)
-                if self.crew.abort_requested():
-                    self.crew.interrupts.ask("crashcart abort")
-                if self.crew.interrupts.asked:
-                    self._event("interrupted", how=self.crew.interrupts.how)
-                    self.ended = "interrupted"
-                elif t >= plan.duration_s and not self._acting and not self._active:
-                    self.ended = "completed"
+                self._tick(self.crew.clock.t())
                 time.sleep(TICK_S)
         finally:
-            self._hands.shutdown(wait=False, cancel_futures=True)
-            until = now_mono_s() + HANDS_WITHIN_S
-            while not all(action[2].done() for action in self._acting):
-                if now_mono_s() < until:
-                    self.crew.watchdog.beat()
-                time.sleep(TICK_S)
-            self._settle_actions()
+            self._eyes.close()
+            self._holding.close()
+            well = self._hands.rest()
+        if not well and self.ended == "completed":
+            self.ended = "broken"
         self.sample_cpu("end")
         return self.ended
 
-    def _event(self, name: str, **data: object) -> None:
-        self.crew.recorder.event(name, self.crew.clock.t(), **data)
+    def _tick(self, t: float) -> None:
+        self.crew.watchdog.beat()
+        self._listen()
+        self._hold(t)
+        self._enter_phases(t)
+        if self._phase not in BEFORE_FAULTS and self.ended is None:
+            self._hands.act(t)
+        if not self._hands.settle():
+            self._end("broken")
+        self._look(t)
+        gate_known = self._gate is None or self._gate.done()
+        if t >= self.crew.plan.duration_s and gate_known and not self._hands.busy and not self._hands.active:
+            self._end("completed")
+
+    def _end(self, how: Ended) -> None:
+        """The first reason counts."""
+        self.ended = self.ended or how
+
+    def _listen(self) -> None:
+        if self.crew.operator.wants_end():
+            self.crew.interrupts.ask("crashcart abort")
+        self.hear_marks()
+        if self.crew.interrupts.asked:
+            self.crew.event("interrupted", how=self.crew.interrupts.how)
+            self._end("interrupted")
+
+    def hear_marks(self) -> None:
+        """Put the marks that were said since the last time where they belong."""
+        for mono_s, text in self.crew.operator.marks():
+            self.crew.recorder.event("mark", mono_s - self.crew.clock.t0_mono_s, text=text)
+            self.crew.view.note(f"mark: {text}")
+
+    def _hold(self, t: float) -> None:
+        try:
+            self._holding.tick(t)
+        except ControlPlaneError as error:
+            self.crew.event("load-error", error=str(error))
+            self.crew.view.note(f"the load can't be told that the phase ends: {error}")
+            self._end("broken")
 
     def _enter_phases(self, t: float) -> None:
         for phase in self.crew.plan.phases:
-            if phase.start_s <= t < phase.end_s and phase.name != self._phase:
-                if phase.name == "fault" and not self._gate_opens():
+            if phase.start_s <= t < phase.end_s and phase.name != self._phase and self.ended is None:
+                if phase.name not in BEFORE_FAULTS and not self._gate_opens():
                     return
                 self._phase = phase.name
-                self._event("phase", phase=phase.name)
+                self.crew.event("phase", phase=phase.name)
                 self.crew.state.phase(phase.name)
                 self.sample_cpu(phase.name)
                 self.crew.view.note(f"phase {phase.name}")
 
     def _gate_opens(self) -> bool:
-        try:
-            self.crew.slis.refresh(cohorts=True)
-            results = judge_gate(self.crew.plan, self.crew.slis)
-        except ControlPlaneError as error:
-            self._event("prometheus-error", error=str(error))
-            self._event("gate", passed=False, results=[], reason="Prometheus could not be read")
-            self.ended = "gate-closed"
+        """False while it is being judged, too."""
+        if self._gate_passed:
+            return True
+        if self._gate is None:
+            self._gate = self._eyes.gate()
+        if not self._gate.done():
             return False
-        passed = all(result.met for result in results)
-        rows = [
-            {
-                "objective": result.objective,
-                "wanted": result.wanted,
-                "good": result.counted.good,
-                "total": result.counted.settled,
-                "met": result.met,
-                "reason": result.reason,
-            }
-            for result in results
-        ]
-        self._event("gate", passed=passed, results=rows)
-        if not passed:
+        try:
+            results = self._gate.result()
+        except ControlPlaneError as error:
+            self.crew.event("prometheus-error", error=str(error))
+            self.crew.event("gate", passed=False, results=[], reason="Prometheus could not be read")
+            self._end("gate-closed")
+            return False
+        self._gate_passed = all(result.met for result in results)
+        self.crew.event("gate", passed=self._gate_passed, results=[_gate_row(result) for result in results])
+        if not self._gate_passed:
             missed = next(result for result in results if not result.met)
             self.crew.view.note(f"the gate stays closed: {missed.objective}: {missed.reason}")
-            self.ended = "gate-closed"
-        return passed
-
-    def _act(self, t: float) -> None:
-        if self.ended is not None or self._phase in ("", "warmup", "baseline"):
-            return
-        for fault in self.crew.plan.faults:
-            if t >= fault.start_s and f"inject {fault.id}" not in self._done:
-                self._done.add(f"inject {fault.id}")
-                self._acting.append(("inject", fault, self._hands.submit(self._inject, fault)))
-            if t >= fault.end_s and f"undo {fault.id}" not in self._done:
-                self._done.add(f"undo {fault.id}")
-                self._acting.append(("undo", fault, self._hands.submit(self._undo, fault)))
-
-    def _inject(self, fault: PlannedFault) -> float:
-        began = now_mono_s()
-        expires = self.crew.clock.t0_mono_s + fault.end_s + EXPIRY_GRACE_S
-        self.crew.injector.inject(fault, self.crew.stack.topology, expires)
-        return now_mono_s() - began
-
-    def _undo(self, fault: PlannedFault) -> float:
-        began = now_mono_s()
-        self.crew.injector.undo(fault.id)
-        return now_mono_s() - began
-
-    def _settle_actions(self) -> None:
-        for action in [action for action in self._acting if action[2].done()]:
-            self._acting.remove(action)
-            what, fault, future = action
-            if future.cancelled():
-                continue
-            error = future.exception()
-            if isinstance(error, CrashcartError):
-                self._event("fault-failed", fault=fault.id, doing=what, error=str(error))
-                self.crew.view.note(f"could not {what} {fault.title}: {error}")
-                self._active.pop(fault.id, None)
-                self.ended = self.ended or "broken"
-                continue
-            took_s = future.result()
-            self._event(
-                "fault-injected" if what == "inject" else "fault-undone", fault=fault.id, took_s=round(took_s, 4)
-            )
-            self.crew.view.note(
-                f"{'injected' if what == 'inject' else 'undone'}: {fault.title} ({took_s * 1000:.0f} ms)"
-            )
-            self.crew.state.fault(fault, what == "inject")
-            if what == "inject":
-                self._active[fault.id] = fault
-            else:
-                self._active.pop(fault.id, None)
+            self._end("gate-closed")
+        return self._gate_passed
 
     def _look(self, t: float) -> None:
-        step_s = self.crew.clock.stepped_by_s()
-        if step_s:
-            self._event("clock-step", by_s=round(step_s, 3))
-        self.look_for_the_dead()
-        readable = self._refresh()
-        self.crew.watchdog.beat()
+        seen = self._eyes.seen()
+        if seen is not None:
+            self._take_in(t, seen)
+        # while the gate is judged, in the same thread, its counters are not to be read again
+        if self._eyes.free and t >= max(self._next_look, 0.0) and (self._gate is None or self._gate.done()):
+            self._next_look = max(self._next_look + LOOK_EVERY_S, t)
+            step_s = self.crew.clock.stepped_by_s()
+            if step_s:
+                self.crew.event("clock-step", by_s=round(step_s, 3))
+            self.look_for_the_dead()
+            self._eyes.look(t)
+
+    def _take_in(self, t: float, seen: Seen) -> None:
+        for part, error in seen.errors.items():
+            self.crew.event(ERROR_EVENTS[part], error=error)
+        for part, silent_s in self._eyes.hanging(seen).items():
+            if part not in self._dead and part not in self.crew.stack.dead():
+                self._dead.add(part)
+                self.crew.event("hung", part=part, silent_s=round(silent_s, 1))
+                self.crew.view.note(f"{part} has not answered for {silent_s:.0f} s")
+                self._end("broken")
+        if seen.status is not None and seen.status.broken:
+            why = seen.status.broken.strip().splitlines()[-1]
+            self.crew.event("load-broken", error=why)
+            self.crew.view.note(f"the load broke: {why}")
+            self._end("broken")
         for guardrail in self._guardrails:
-            why = guardrail.tripped(t, self.crew.slis if readable else None)
+            why = guardrail.tripped(t, None if "prometheus" in seen.errors else self.crew.slis)
             if why and self.ended is None:
-                self._event("guardrail", slo=guardrail.rule.slo, reason=why)
+                self.crew.event("guardrail", slo=guardrail.rule.slo, reason=why)
                 self.crew.view.note(f"guardrail: {why}")
-                self.ended = "guardrail"
-        self._show(t)
+                self._end("guardrail")
+        if seen.status is not None:
+            self._show(seen.t, seen.status)
 
     def look_for_the_dead(self) -> None:
         """Note who has died since the last time. A run without a part of its harness is broken."""
-        dead = {} if self._acting else dict(self.crew.stack.dead())
+        dead = {} if self._hands.busy else dict(self.crew.stack.dead())
         if trouble := tuple(self.crew.watchdog.trouble()):
             dead["watchdog"] = trouble
         for part, last_lines in dead.items():
             if part in self._dead:
                 continue
             self._dead.add(part)
-            self._event("died", part=part, last_lines=list(last_lines))
+            self.crew.event("died", part=part, last_lines=list(last_lines))
             self.crew.view.note(f"{part}: {last_lines[0]}" if part == "watchdog" else f"{part} died")
             if part in HARNESS_PARTS or part == "watchdog":
-                self.ended = self.ended or "broken"
+                self._end("broken")
 
-    def _refresh(self) -> bool:
-        try:
-            self.crew.slis.refresh()
-        except ControlPlaneError as error:
-            self._event("prometheus-error", error=str(error))
-            return False
-        return True
+    @property
+    def without(self) -> frozenset[str]:
+        """Parts of the harness that died or hang."""
+        return frozenset(self._dead & set(HARNESS_PARTS))
 
-    def _show(self, t: float) -> None:
-        try:
-            status = self.crew.load.status()
-        except ControlPlaneError as error:
-            self._event("load-error", error=str(error))
-            return
+    def _show(self, t: float, status: LoadStatus) -> None:
         before_t, before = self._last_load or (t - 1.0, LoadStatus("waiting", 0, 0, 0, 0.0))
         self._last_load = (t, status)
         span_s = max(t - before_t, 0.1)
-        share = self.crew.plan.load.purchase_share
-        phase = next((p for p in self.crew.plan.phases if p.name == self._phase), self.crew.plan.phases[0])
+        plan = self.crew.plan
+        phase = next((p for p in plan.phases if p.name == self._phase), plan.phases[0])
         self.crew.view.show(
             Snapshot(
                 t=t,
                 phase=phase.name,
                 phase_ends_s=phase.end_s,
-                ends_s=self.crew.plan.duration_s,
-                offered_per_s=(status.scheduled - before.scheduled) / span_s * share,
-                started_per_s=(status.started - before.started) / span_s * share,
+                ends_s=plan.duration_s,
+                offered_per_s=(status.scheduled - before.scheduled) / span_s * plan.load.purchase_share,
+                started_per_s=(status.started - before.started) / span_s * plan.load.purchase_share,
                 in_flight=status.in_flight,
                 lateness_p99_ms=status.lateness_p99_ms,
                 slis=self._slis_of(phase.name),
-                active_faults=tuple(fault.title for fault in self._active.values()),
+                active_faults=tuple(fault.title for fault in self._hands.active.values()),
+                holding=self._holding.on,
             )
         )
 
@@ -274,4 +219,15 @@ class Timeline:
         machine = psutil.cpu_times()
         busy_s = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
         rounded = {name: round(used, 3) for name, used in parts.items()}
-        self._event("cpu", at=at, process_cpu_s=rounded, busy_s=round(busy_s, 3), cores=os.cpu_count() or 1)
+        self.crew.event("cpu", at=at, process_cpu_s=rounded, busy_s=round(busy_s, 3), cores=os.cpu_count() or 1)
+
+
+def _gate_row(result: GateResult) -> dict[str, object]:
+    return {
+        "objective": result.objective,
+        "wanted": result.wanted,
+        "good": result.counted.good,
+        "total": result.counted.settled,
+        "met": result.met,
+        "reason": result.reason,
+    }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crashcart.model.holding import Hold
 from crashcart.model.plan import Plan, PlannedFault
 from crashcart.model.recording import Machine, ProbeSample
 from crashcart.model.topology import Topology
@@ -14,6 +15,7 @@ from crashcart.ports import (
     HarnessState,
     LoadControl,
     MetricsReader,
+    Operator,
     Probes,
     Runtime,
     Stack,
@@ -41,9 +43,10 @@ class Parts:
     """(stack, fault log, called with a part's name when it had to be restarted)."""
     load_control: Callable[[str], LoadControl]
     """host:port → client."""
-    abort_requested: Callable[[], bool]
-    """Somebody said `crashcart abort`."""
+    operator: Operator
     free_port: Callable[[], int]
+    proxies_answer: Callable[[Topology], Callable[[], object]] = lambda _: lambda: None
+    """Topology → asks Toxiproxy for a word; ControlPlaneError where there is none within two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +62,5 @@ class Prepared:
     machine: Machine
     environment: Mapping[str, str]
     """What the load process inherits."""
+    hold: Hold | None = None
+    """The phase that goes on until somebody says so."""

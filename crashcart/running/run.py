@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from crashcart.ports import FaultInjector, LoadControl, MetricsReader, Stack, Wa
 from crashcart.recorder import Recorder
 from crashcart.running.clock import RunClock, now_mono_s, wall_text
 from crashcart.running.collect import collect
-from crashcart.running.drive import Crew, Ended, Timeline
+from crashcart.running.crew import Crew, Ended
+from crashcart.running.drive import Timeline
 from crashcart.running.interrupts import Interrupted, Interrupts
 from crashcart.running.parts import Parts, Prepared
 from crashcart.running.sli import Slis
@@ -105,7 +108,7 @@ class _Run:
         leaving.callback(self.parts.state.close)
         watchdog = self.parts.start_watchdog(self.prepared.run_id, self.prepared.out)
         leaving.callback(watchdog.release)
-        heart = _Heart(watchdog)
+        heart = _Heart(watchdog, self._hear_abort)
         leaving.callback(heart.stop)
         stack = self._boot(leaving, watchdog)
         crew = self._crew(leaving, stack, watchdog)
@@ -116,9 +119,22 @@ class _Run:
         # Also of a run that was interrupted the books are read: a double charge in it is a double charge.
         with self.interrupts.raising(heard=1 if self.ended == "interrupted" else 0):
             if self.ended != "completed":
-                crew.load.stop()
-            collect(crew, self.prepared.out, self.ended)
+                self._stop_load(crew)
+            collect(crew, self.prepared.out, self.ended, timeline.without)
             timeline.look_for_the_dead()
+            timeline.hear_marks()
+
+    def _hear_abort(self) -> None:
+        """`crashcart abort`, outside the timeline: as if the signal had come."""
+        if self.parts.operator.wants_end():
+            self.interrupts.how = self.interrupts.how or "crashcart abort"
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _stop_load(self, crew: Crew) -> None:
+        try:
+            crew.load.stop()
+        except ControlPlaneError as error:  # it is what ended the run, perhaps
+            self.recorder.event("load-error", self.clock.t(), error=str(error))
 
     def _boot(self, leaving: ExitStack, watchdog: Watchdog) -> Stack:
         self.recorder.event("boot-started", self.clock.t())
@@ -204,7 +220,9 @@ class _Run:
             state=self.parts.state,
             view=self.parts.view,
             interrupts=self.interrupts,
-            abort_requested=self.parts.abort_requested,
+            operator=self.parts.operator,
+            proxies_answer=self.parts.proxies_answer(stack.topology),
+            hold=self.prepared.hold,
         )
 
     def _part_restarted(self, part: str) -> None:
@@ -242,13 +260,14 @@ def _wait_scraped(reader: MetricsReader) -> None:
 
 
 class _Heart:
-    """Beats in a thread of its own while the main one waits for a boot or for books.
+    """Beats, and listens, in a thread of its own while the main one waits for a boot or for books.
 
     It rests while the timeline runs: there the loop itself beats, so that a loop that hangs is noticed.
     """
 
-    def __init__(self, watchdog: Watchdog) -> None:
+    def __init__(self, watchdog: Watchdog, hear_abort: Callable[[], None]) -> None:
         self._watchdog = watchdog
+        self._hear_abort = hear_abort
         self._stopped = threading.Event()
         self._resting = False
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -258,6 +277,7 @@ class _Heart:
         while not self._stopped.wait(0.25):
             if not self._resting:
                 self._watchdog.beat()
+                self._hear_abort()
 
     @contextmanager
     def resting(self) -> Iterator[None]:

@@ -28,41 +28,48 @@ class Counted:
         return self.good / self.settled if self.settled else None
 
 
+Samples = dict[tuple[str, str, str], list[tuple[Mapping[str, str], float]]]
+"""(metric, cohort, phase) → its series."""
+
+
 class Slis:
     """Latest counters of every SLO, fetched at once."""
 
     def __init__(self, plan: Plan, reader: MetricsReader) -> None:
         self._plan = plan
         self.reader = reader
-        self._samples: dict[tuple[str, str, str], list[tuple[Mapping[str, str], float]]] = {}
-        """(metric, cohort, phase) → its series."""
+        self._samples: Samples = {}
+        """Replaced as a whole: who counts may do so in another thread than who reads."""
         selectors = {s for slo in plan.slos for s in (slo.good, slo.total, slo.settled, slo.excluded) if s}
         self._names = Matcher("__name__", "=~", "|".join(sorted({selector.metric for selector in selectors})))
 
     def refresh(self, *, cohorts: bool = False) -> None:
         """Read the counters of all shoppers, or of every cohort. ControlPlaneError when Prometheus can't be read."""
         only_all = () if cohorts else (Matcher(COHORT_LABEL, "=", "all"),)
-        self._samples = {}
+        samples: Samples = {}
         for labels, value in self.reader.latest(Selector("", (self._names, *only_all))):
             key = (labels["__name__"], labels.get(COHORT_LABEL, ""), labels.get(PHASE_LABEL, ""))
-            self._samples.setdefault(key, []).append((labels, value))
+            samples.setdefault(key, []).append((labels, value))
+        self._samples = samples
 
     def count(self, slo: Slo, *, phase: str | None, cohort: str = "all") -> Counted:
         """As of the last refresh; `phase=None` is all of them."""
         phases = [phase] if phase is not None else [planned.name for planned in self._plan.phases]
-        good, total = self._sum(slo.good, phases, cohort), self._sum(slo.total, phases, cohort)
-        settled = self._sum(slo.settled, phases, cohort) if slo.settled else total
+        samples = self._samples
+        good, total = _sum(samples, slo.good, phases, cohort), _sum(samples, slo.total, phases, cohort)
+        settled = _sum(samples, slo.settled, phases, cohort) if slo.settled else total
         # Declines and sold-out goods are confirmed by the books only afterwards; until then they speak neither way.
-        excluded = self._sum(slo.excluded, phases, cohort) if slo.excluded else 0.0
+        excluded = _sum(samples, slo.excluded, phases, cohort) if slo.excluded else 0.0
         return Counted(good, settled - excluded, total - excluded)
 
-    def _sum(self, selector: Selector, phases: Sequence[str], cohort: str) -> float:
-        return sum(
-            value
-            for phase in phases
-            for labels, value in self._samples.get((selector.metric, cohort, phase), ())
-            if selector.accepts(labels)
-        )
+
+def _sum(samples: Samples, selector: Selector, phases: Sequence[str], cohort: str) -> float:
+    return sum(
+        value
+        for phase in phases
+        for labels, value in samples.get((selector.metric, cohort, phase), ())
+        if selector.accepts(labels)
+    )
 
 
 @dataclass(slots=True)

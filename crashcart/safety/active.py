@@ -45,7 +45,7 @@ def register(run: ActiveRun) -> None:
     Raises:
         UsageError: the folder can't be written.
     """
-    path = _file(run.run_id, ".json")
+    path = beside(run.run_id, ".json")
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -64,13 +64,13 @@ def register(run: ActiveRun) -> None:
 
 def forget(run_id: str) -> None:
     """The run is over and nothing is left of it. Idempotent."""
-    for suffix in (".json", ".abort", ".partial"):
-        _file(run_id, suffix).unlink(missing_ok=True)
+    for suffix in (".json", ".abort", ".marks", ".holding", ".next", ".partial"):
+        beside(run_id, suffix).unlink(missing_ok=True)
 
 
 def read_active(run_id: str) -> ActiveRun | None:
     """That run; None where it is not under way (or its record is unreadable)."""
-    return _read(_file(run_id, ".json"))
+    return _read(beside(run_id, ".json"))
 
 
 def active_runs() -> tuple[ActiveRun, ...]:
@@ -93,15 +93,20 @@ def request_abort(run_id: str) -> None:
         known = ", ".join(run.run_id for run in active_runs())
         remedy = f"under way: {known}" if known else "no run is under way"
         raise UsageError(f"there is no run {run_id!r} to abort", remedy=remedy)
-    _file(run_id, ".abort").touch()
+    beside(run_id, ".abort").touch()
 
 
 def abort_requested(run_id: str) -> bool:
-    """Whether somebody has asked for it. A few microseconds."""
-    return _file(run_id, ".abort").exists()
+    """Whether somebody has asked for it since the last time: said twice it means twice. A few microseconds."""
+    try:
+        beside(run_id, ".abort").unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
-def _file(run_id: str, suffix: str) -> Path:
+def beside(run_id: str, suffix: str) -> Path:
+    """The file of that suffix that belongs to a run. UsageError where that is no run's id."""
     if not _RUN_ID.fullmatch(run_id):
         raise UsageError(f"{run_id!r} is not the id of a run", remedy="letters, digits, dots and dashes")
     return state_home() / "active" / f"{run_id}{suffix}"

@@ -24,8 +24,9 @@ def make_parts(made: Plan, run_id: str, view: View) -> Parts:
     from crashcart.prometheus import PrometheusReader
     from crashcart.running import Parts
     from crashcart.runtimes.addresses import Reservations
-    from crashcart.safety.active import abort_requested
+    from crashcart.safety.operator import OperatorsWord
     from crashcart.safety.watchdog import Watchdog
+    from crashcart.toxiproxy import Toxiproxy
 
     ports = Reservations()  # held until this process ends
     return Parts(
@@ -37,8 +38,9 @@ def make_parts(made: Plan, run_id: str, view: View) -> Parts:
         probes=_probes,
         injector=_injector,
         load_control=LoadClient,
-        abort_requested=lambda: abort_requested(run_id),
+        operator=OperatorsWord(run_id),
         free_port=ports.take,
+        proxies_answer=lambda topology: Toxiproxy(topology.toxiproxy_api).version,
     )
 
 

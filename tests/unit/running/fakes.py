@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crashcart.model.errors import ControlPlaneError
-from crashcart.model.plan import PlannedFault
+from crashcart.model.holding import cut_phases
+from crashcart.model.plan import Phase, PlannedFault
 from crashcart.model.recording import ProbeSample, SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import Topology
@@ -38,9 +39,11 @@ class FakeReader:
 @dataclass
 class FakeRecorder:
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    at: list[tuple[str, float]] = field(default_factory=list)
 
     def event(self, name: str, t: float, **data: object) -> None:
         self.events.append((name, data))
+        self.at.append((name, t))
 
     def probe(self, sample: ProbeSample) -> None:
         raise AssertionError("the timeline takes no probes")
@@ -50,6 +53,9 @@ class FakeRecorder:
 
     def named(self, name: str) -> list[dict[str, object]]:
         return [data for known, data in self.events if known == name]
+
+    def times(self, name: str) -> list[float]:
+        return [t for known, t in self.at if known == name]
 
 
 @dataclass
@@ -95,6 +101,9 @@ class FakeStack:
 @dataclass
 class FakeLoad:
     stopped: bool = False
+    broken: str = ""
+    phases: tuple[Phase, ...] = ()
+    cuts: list[tuple[str, float]] = field(default_factory=list)
 
     def ready(self) -> str:
         return ""
@@ -103,10 +112,43 @@ class FakeLoad:
         return
 
     def status(self) -> LoadStatus:
-        return LoadStatus("running", 100, 100, 3, 1.0)
+        return LoadStatus("running", 100, 100, 3, 1.0, broken=self.broken)
+
+    def cut(self, phase: str, end_s: float) -> tuple[Phase, ...]:
+        self.cuts.append((phase, end_s))
+        return cut_phases(self.phases, phase, end_s)
 
     def stop(self) -> None:
         self.stopped = True
+
+
+@dataclass
+class FakeOperator:
+    """Says what it is given, once."""
+
+    said: list[tuple[float, str]] = field(default_factory=list)
+    goes_on_after: int | None = None
+    """How often it is asked before it says yes; None: never."""
+    held: list[str] = field(default_factory=list)
+
+    def wants_end(self) -> bool:
+        return False
+
+    def marks(self) -> Sequence[tuple[float, str]]:
+        said, self.said = self.said, []
+        return said
+
+    def hold(self, phase: str) -> None:
+        self.held.append(phase)
+
+    def goes_on(self) -> bool:
+        if self.goes_on_after is None:
+            return False
+        self.goes_on_after -= 1
+        return self.goes_on_after < 0
+
+    def let_go(self) -> None:
+        self.held.append("let go")
 
 
 @dataclass

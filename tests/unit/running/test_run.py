@@ -20,7 +20,16 @@ from crashcart.ports import LoadStatus
 from crashcart.recorder import verify
 from crashcart.running import Parts, Prepared, run
 from crashcart.running.interrupts import Interrupted, Interrupts
-from tests.unit.running.fakes import FakeInjector, FakeLoad, FakeReader, FakeStack, FakeState, FakeView, FakeWatchdog
+from tests.unit.running.fakes import (
+    FakeInjector,
+    FakeLoad,
+    FakeOperator,
+    FakeReader,
+    FakeStack,
+    FakeState,
+    FakeView,
+    FakeWatchdog,
+)
 from tests.unit.running.test_timeline import TOPOLOGY, demo, fast
 
 
@@ -126,7 +135,7 @@ class Whole:
             probes=lambda *_: FakeProbes(),
             injector=lambda *_: self.injector,
             load_control=lambda _: self.load,
-            abort_requested=lambda: False,
+            operator=FakeOperator(),
             free_port=lambda: 1,
         )
         machine = Machine(1, 1, "", "", {})

@@ -14,17 +14,22 @@ from crashcart.faults import registry
 from crashcart.loading import open_project
 from crashcart.loading.experiments import experiment_from_tree
 from crashcart.loading.yamltree import parse_tree
+from crashcart.model.errors import ControlPlaneError
+from crashcart.model.holding import Hold
 from crashcart.model.plan import Phase, Plan
 from crashcart.model.topology import Topology
 from crashcart.planning import Request, plan
+from crashcart.running import drive, eyes
 from crashcart.running.clock import RunClock, now_mono_s
-from crashcart.running.drive import Crew, Timeline
+from crashcart.running.crew import Crew
+from crashcart.running.drive import Timeline
 from crashcart.running.gate import judge_gate
 from crashcart.running.interrupts import Interrupts
 from crashcart.running.sli import GuardrailWatch, Slis
 from tests.unit.running.fakes import (
     FakeInjector,
     FakeLoad,
+    FakeOperator,
     FakeReader,
     FakeRecorder,
     FakeStack,
@@ -41,7 +46,7 @@ TOPOLOGY = Topology("run", "/nowhere", "/nowhere", (), (), "http://127.0.0.1:1",
 def demo() -> Plan:
     text = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
     file = experiment_from_tree(parse_tree(text, "demo.yaml"))
-    return plan(Request(file, open_project(ROOT), "local", lambda _: True, registry()))
+    return plan(Request(file, open_project(ROOT), "local", lambda _: "", registry()))
 
 
 def fast(made: Plan) -> Plan:
@@ -69,7 +74,7 @@ def _healthy(made: Plan, *, good: float = 1.0) -> Series:
     return rows
 
 
-def _crew(made: Plan, reader: FakeReader, **parts: object) -> SimpleNamespace:
+def _crew(made: Plan, reader: FakeReader) -> SimpleNamespace:
     recorder, injector, watchdog = FakeRecorder(), FakeInjector(), FakeWatchdog()
     stack, interrupts = FakeStack(TOPOLOGY), Interrupts()
     crew = Crew(
@@ -84,7 +89,9 @@ def _crew(made: Plan, reader: FakeReader, **parts: object) -> SimpleNamespace:
         state=FakeState(),
         view=FakeView(),
         interrupts=interrupts,
+        operator=FakeOperator(),
     )
+    crew.load = FakeLoad(phases=made.phases)
     return SimpleNamespace(
         crew=crew, recorder=recorder, injector=injector, watchdog=watchdog, stack=stack, interrupts=interrupts
     )
@@ -222,3 +229,94 @@ def test_a_baseline_that_misses_by_chance_opens_the_gate_and_one_that_is_sick_do
     results = [one for one in judge_gate(made, slis) if one.objective.startswith("baseline/purchase-success")]
     assert results[0].wanted == 0.99
     assert all(one.met for one in results) is opens
+
+
+def test_marks_stand_where_they_were_said() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    said = run.crew.clock.t0_mono_s + 0.01
+    run.crew.operator = FakeOperator(said=[(said, "mitigated")])
+    Timeline(run.crew).drive()
+    assert run.recorder.named("mark") == [{"text": "mitigated"}]
+    assert run.recorder.times("mark") == [pytest.approx(0.01)]
+    assert "mark: mitigated" in run.crew.view.notes
+
+
+def test_a_held_phase_goes_on_until_somebody_says_so_and_its_fault_with_it() -> None:
+    made = fast(demo())
+    spans = [("warmup", 0.0, 0.2), ("baseline", 0.2, 0.5), ("fault", 0.5, 60.0), ("recovery", 60.0, 60.3)]
+    phases = tuple(Phase(name, start, end, 800, 2667) for name, start, end in spans)
+    made = msgspec.structs.replace(
+        made, phases=phases, faults=(msgspec.structs.replace(made.faults[0], start_s=0.5, end_s=60.0),)
+    )
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.crew.hold = Hold("fault", not_before_s=1.0)
+    run.crew.operator = FakeOperator(goes_on_after=2)
+    assert Timeline(run.crew).drive() == "completed"
+    assert run.crew.operator.held == ["fault", "let go"]
+    [cut] = run.crew.load.cuts
+    assert cut[0] == "fault"
+    [changed], [held] = run.recorder.named("phases"), run.recorder.named("held")
+    assert held["end_s"] == run.crew.plan.phase("fault").end_s == pytest.approx(cut[1])
+    assert [phase["name"] for phase in changed["phases"]] == ["warmup", "baseline", "fault", "recovery"]
+    assert 1.0 < changed["faults"][0]["end_s"] <= cut[1]
+    assert run.injector.done == ["inject f1", "undo f1"]
+    assert [event["phase"] for event in run.recorder.named("phase")][-1] == "recovery"
+    assert run.crew.plan.duration_s == pytest.approx(cut[1] + 0.3)
+
+
+def test_a_held_phase_that_nobody_ends_ends_at_its_longest() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.crew.hold = Hold("fault", not_before_s=0.7)
+    assert Timeline(run.crew).drive() == "completed"
+    assert run.recorder.named("held")[0]["end_s"] == 1.0
+    assert run.crew.load.cuts == []
+
+
+def test_a_load_that_can_not_be_told_that_a_phase_ends_breaks_the_run() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+
+    class Deaf(FakeLoad):
+        def cut(self, phase: str, end_s: float) -> tuple[Phase, ...]:
+            raise ControlPlaneError("no answer")
+
+    run.crew.load, run.crew.hold = Deaf(), Hold("fault", not_before_s=0.6)
+    run.crew.operator = FakeOperator(goes_on_after=0)
+    assert Timeline(run.crew).drive() == "broken"
+    assert run.recorder.named("load-error")
+
+
+def test_a_load_that_broke_ends_the_run() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.crew.load = FakeLoad(broken="Traceback\nZeroDivisionError: ours")
+    assert Timeline(run.crew).drive() == "broken"
+    assert run.recorder.named("load-broken") == [{"error": "ZeroDivisionError: ours"}]
+
+
+@pytest.mark.parametrize("part", ["prometheus", "load", "toxiproxy"])
+def test_a_part_that_does_not_answer_ends_the_run_and_keeps_nobody_waiting(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = msgspec.structs.replace(fast(demo()), guardrails=())
+    run = _crew(made, FakeReader(_healthy(made)))
+    monkeypatch.setattr(eyes, "SILENT_S", 0.3)
+    monkeypatch.setattr(drive, "LOOK_EVERY_S", 0.1)
+    given_up = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        given_up.wait(0.2)
+        raise ControlPlaneError("no answer within 2 s")
+
+    {
+        "prometheus": lambda: setattr(run.crew.slis, "refresh", hang),
+        "load": lambda: setattr(run.crew.load, "status", hang),
+        "toxiproxy": lambda: setattr(run.crew, "proxies_answer", hang),
+    }[part]()
+    timeline = Timeline(run.crew)
+    assert timeline.drive() == "broken"
+    assert [event["part"] for event in run.recorder.named("hung")] == [part]
+    assert timeline.without == {part}
+    assert run.watchdog.beats >= 3
