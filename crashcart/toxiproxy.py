@@ -251,6 +251,10 @@ class Toxiproxy(toxiproxy.Toxiproxy):  # type: ignore[misc]  # toxiproxy-python 
         if told.get("enabled") is not enabled:
             raise ControlPlaneError(f"{name} is still {'off' if enabled else 'on'}", where=self.api_url)
 
+    def toxics(self, proxy: str) -> tuple[str, ...]:
+        """Names of the toxics on a proxy now."""
+        return tuple(str(toxic["name"]) for toxic in self.call("GET", f"{_path(proxy)}/toxics"))
+
     def add_toxic(self, proxy: str, spec: ToxicSpec) -> dict[str, Any]:
         """Put a toxic on a proxy and return it as the server took it. UsageError as `validate_toxic`."""
         validate_toxic(spec)

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import msgspec
 
-from crashcart.faults.links import LinkFault, LinkSettings
+from crashcart.faults.links import DirectedSettings, ToxicFault
 from crashcart.model.design import Design
 from crashcart.model.errors import UsageError
-from crashcart.model.fault import Step
-from crashcart.model.plan import Effect, PlannedFault
-from crashcart.model.topology import Topology
+from crashcart.model.plan import Effect
 from crashcart.model.units import Duration, no_time
-from crashcart.ports import FaultKind, World
-from crashcart.toxiproxy import ToxicSpec, Toxiproxy
+from crashcart.ports import FaultKind
 
 LEAST_S, MOST_S = 0.005, 60.0
 MEASURABLE_MS = 1_900.0
 """A probe gives up after 2 s: of a longer delay no more than this can be shown."""
 
 
-class Settings(LinkSettings, frozen=True, forbid_unknown_fields=True):
+class Settings(DirectedSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Each chunk waits `latency` ± `jitter`; downstream is from the dependency to its client."""
 
     latency: Duration
     jitter: Duration = msgspec.field(default_factory=no_time)
-    direction: Literal["downstream", "upstream"] = "downstream"
 
 
-class Latency(LinkFault):
+class Latency(ToxicFault):
     """`toxiproxy/latency: {link: checkout.inventory, latency: 300ms, jitter: 20ms}`."""
 
     kind: ClassVar[str] = "toxiproxy/latency"
+    toxic: ClassVar[str] = "latency"
     summary: ClassVar[str] = "A link answers late."
     settings_type: ClassVar[type[msgspec.Struct]] = Settings
 
@@ -59,21 +56,10 @@ class Latency(LinkFault):
         least_ms = (settings.latency - settings.jitter) * 1000
         return Effect("added-latency", at_least_ms=round(min(0.9 * least_ms, MEASURABLE_MS), 3))
 
-    def steps(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> tuple[Step, ...]:
-        """One toxic a proxy."""
+    def attributes(self, settings: msgspec.Struct) -> dict[str, int]:
+        """Milliseconds."""
         assert isinstance(settings, Settings)
-        attributes = {"latency": round(settings.latency * 1000), "jitter": round(settings.jitter * 1000)}
-        toxic = {"toxic": f"crashcart-{planned.id}", "stream": settings.direction, "attributes": attributes}
-        return tuple(Step(self.kind, target, {"api": topology.toxiproxy_api, **toxic}) for target in planned.targets)
-
-    def apply(self, step: Step, world: World) -> None:
-        """Add the toxic; connections that are open feel it too."""
-        toxic = ToxicSpec(step.data["toxic"], "latency", step.data["stream"], 1.0, step.data["attributes"])
-        Toxiproxy(step.data["api"]).add_toxic(step.target, toxic)
-
-    def undo(self, step: Step, world: World) -> None:
-        """Remove it; one that is not there is fine."""
-        Toxiproxy(step.data["api"]).remove_toxic(step.target, step.data["toxic"])
+        return {"latency": round(settings.latency * 1000), "jitter": round(settings.jitter * 1000)}
 
 
 FAULT: FaultKind = Latency()
