@@ -16,7 +16,7 @@ from crashcart.model.recording import FILES, RECORDING_FORMAT, FileEntry, Manife
 
 Ended = Literal["completed", "gate-closed", "guardrail", "interrupted", "broken"]
 
-_MADE_LATER = {"manifest.json", "verdict.json", "report.html", "report.md", "junit.xml"}
+_MADE_LATER = {"manifest.json", "verdict.json", "report.html", "report.md", "junit.xml", "failed-orders.csv"}
 _LOGS = "logs/"
 _GROWS = FILES["faultlog"]
 """`crashcart recover` goes on writing there: what was recorded is its beginning."""

@@ -65,6 +65,7 @@ def render_page(recording: Path, verdict: Verdict, orders: Sequence[FailedOrder]
             problems=told,
             orders=orders,
             listed=chosen(problems),
+            followed_up=words.followed_up(verdict.follow_up) if verdict.follow_up else "",
             recovery_steps=recovery.steps(verdict.recovery, stage) if verdict.recovery else (),
             recovery_axis=recovery.axis(verdict.recovery, stage) if verdict.recovery and stage.windows else "",
             command=view.command(plan),

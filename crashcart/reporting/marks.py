@@ -41,6 +41,12 @@ def find_marks(plan: Plan, events: Sequence[Event], verdict: Verdict, faults: Sp
     return tuple(sorted(found, key=lambda mark: mark.at_s))
 
 
+def moments(verdict: Verdict, plan: Plan) -> Iterator[tuple[str, str]]:
+    """(when, what) of what operators noted, for reports in words."""
+    for at_s, text in verdict.marks:
+        yield words.clock(round(at_s, 1), plan.duration_s), words.clean(text)
+
+
 def _of_event(event: Event) -> Iterator[Mark]:
     data = event.data
     if event.event == "gate":

@@ -10,23 +10,35 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crashcart.model.verdict import EvidenceResult, InvariantResult, ObjectiveResult, Outcome, PhaseNumbers, Verdict
+from crashcart.model.verdict import (
+    EvidenceResult,
+    InvariantResult,
+    ObjectiveResult,
+    Outcome,
+    PhaseNumbers,
+    RecoveryResult,
+    Verdict,
+)
 from crashcart.reporting import words
 from crashcart.reporting.objectives import EVERYONE, SloGroup, group_objectives
+from crashcart.reporting.words import followed_up
 
 _STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
 _SIGNS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.INCONCLUSIVE: "?"}
 _ENDS = ("declined", "sold_out", "failed", "blocked", "gave_up", "unknown")
 _SHOWN_COHORTS = 4
 _SHOWN_WITNESSES = 3
+_SHOWN_MARKS = 5
 _NARROW = 106
 """Columns of a terminal below which objectives are shown without their events."""
 
 
-def render_verdict(verdict: Verdict, console: Console, *, report: Path | None = None) -> None:
+def render_verdict(
+    verdict: Verdict, console: Console, *, report: Path | None = None, unwritten: Sequence[str] = ()
+) -> None:
     """Print what was found, worst first, then one line with the word and the headline, the exit status and the report.
 
-    Text is never read as markup: what the shop wrote is shown, not obeyed.
+    Text is never read as markup: what the shop wrote is shown, not obeyed. `unwritten`: reports there was no room for.
     """
     console.print()
     _phases(verdict.phases, console)
@@ -34,15 +46,20 @@ def render_verdict(verdict: Verdict, console: Console, *, report: Path | None = 
     _recovery(verdict, console)
     _invariants(verdict.invariants, console)
     _validity(verdict, console)
+    _orders(verdict, console)
     _bullets("where counts differ", verdict.disagreements, console)
     _bullets("why", verdict.reasons, console)
     _bullets("look at", verdict.look_at, console)
+    if unwritten:
+        said = f"not written: {', '.join(unwritten)}; make room, or choose a folder that can be written"
+        console.print(Text(said, style=_STYLES[Outcome.INCONCLUSIVE]), soft_wrap=True)
     console.print()
     console.print(
         _signed(verdict.outcome, Text(words.headline(words.clean(verdict.headline), verdict.outcome)), word=True),
         soft_wrap=True,
     )
-    ending = f"exit status {verdict.exit_status}" + (f" · report {report}" if report else "")
+    there = report is not None and report.name not in unwritten
+    ending = f"exit status {verdict.exit_status}" + (f" · report {report}" if there else "")
     console.print(Text(ending), soft_wrap=True)
 
 
@@ -115,9 +132,39 @@ def _observed(row: ObjectiveResult) -> Text:
 
 def _recovery(verdict: Verdict, console: Console) -> None:
     table = _table("", "", left=2)
-    if verdict.recovery is not None:
-        table.add_row(_signed(verdict.recovery.outcome, Text("")), Text(words.clean(verdict.recovery.reason)))
+    found = verdict.recovery
+    if found is not None:
+        table.add_row(_signed(found.outcome, Text("")), Text(words.clean(found.reason)))
+        if found.breached_after_s is not None:
+            table.add_row("", Text(_parts(found), style="dim"))
+    for at_s, text in verdict.marks[:_SHOWN_MARKS]:
+        table.add_row("", Text(f"{words.seconds(at_s)}: {words.clean(text, longest=100)}", style="dim"))
+    if len(verdict.marks) > _SHOWN_MARKS:
+        table.add_row("", Text(f"and {len(verdict.marks) - _SHOWN_MARKS} more marks", style="dim"))
     _section("recovery", table, console)
+
+
+def _parts(found: RecoveryResult) -> str:
+    """From the start of the first fault, what happened when."""
+    said = [f"felt after {words.seconds(found.breached_after_s)}"]
+    known, acted = found.detected_after_s, found.mitigated_after_s
+    by = f" ({words.clean(found.detected_by)})" if found.detected_by else ""
+    said.append("no alert of the shop's own" if known is None else f"alert after {words.seconds(known)}{by}")
+    said.append("mitigation never seen" if acted is None else f"mitigated after {words.seconds(acted)}")
+    return ", ".join(said)
+
+
+def _orders(verdict: Verdict, console: Console) -> None:
+    """What was lost, and who was told."""
+    cost, told = verdict.cost, verdict.follow_up
+    table = _table("")
+    if cost.purchases_lost:
+        carts = f", {words.plural(cost.carts_abandoned, 'cart')} abandoned" if cost.carts_abandoned else ""
+        lost = f"{words.plural(cost.purchases_lost, 'purchase')} lost, worth {words.money(cost.money_lost_cents)}"
+        table.add_row(Text(f"{lost}{carts}"))
+    if told is not None and told.failed:
+        table.add_row(Text(followed_up(told)))
+    _section("failed orders", table, console)
 
 
 def _invariants(invariants: Iterable[InvariantResult], console: Console) -> None:

@@ -9,7 +9,14 @@ import msgspec
 
 from crashcart.model.plan import Effect, Plan, PlannedFault
 from crashcart.model.recording import Event, Manifest
-from crashcart.model.verdict import EvidenceResult, InvariantResult, LinkNumbers, Outcome, RecoveryResult, Verdict
+from crashcart.model.verdict import (
+    EvidenceResult,
+    InvariantResult,
+    LinkNumbers,
+    Outcome,
+    RecoveryResult,
+    Verdict,
+)
 from crashcart.reporting import words
 from crashcart.reporting.scene import Scene
 

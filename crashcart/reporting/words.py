@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from crashcart.model.verdict import FollowUp
+
 NBSP = "\u00a0"
 NONE = "–"
 """Shown where there is no value: not measured, no events."""
@@ -142,3 +144,13 @@ def headline(sentence: str, outcome: str) -> str:
     """The sentence without the verdict's word before it, which stands beside it anyway: `Pass: all …` → `All …`."""
     word, colon, rest = sentence.partition(": ")
     return rest[:1].upper() + rest[1:] if colon and rest and word.lower() == outcome else sentence
+
+
+def followed_up(follow_up: FollowUp) -> str:
+    """In a sentence."""
+    part = share(follow_up.told / follow_up.failed) if follow_up.failed else NONE
+    said = f"{count(follow_up.told)} of {count(follow_up.failed)} ({part}) were written to"
+    if follow_up.delay_p50_s is None or follow_up.delay_p99_s is None:
+        return f"{said}."
+    half, most = seconds(follow_up.delay_p50_s), seconds(follow_up.delay_p99_s)
+    return f"{said}, half of them within {half}, 99{NBSP}% within {most}."

@@ -23,10 +23,13 @@ def judge_again(recording: Path, console: Console) -> int:
 
 def report_again(recording: Path) -> Path:
     """The reports of a recording, written anew; where the page is."""
-    from crashcart.reporting import write_all
+    from crashcart.reporting import unwritten
 
     _check_recording(recording)
-    return write_all(recording, judge_recording(recording))
+    if missing := unwritten(recording, judge_recording(recording)):
+        remedy = "make room, or choose a folder that can be written"
+        raise UsageError(f"cannot write {', '.join(missing)}", where=str(recording), remedy=remedy)
+    return recording / "report.html"
 
 
 def _check_recording(recording: Path) -> None:
@@ -49,9 +52,11 @@ def judge_recording(recording: Path) -> Verdict:
 
 def show_verdict(recording: Path, verdict: Verdict, console: Console) -> None:
     """The verdict in the terminal."""
+    from crashcart.reporting import unwritten
     from crashcart.reporting.terminal import render_verdict
 
-    render_verdict(verdict, console, report=recording / "report.html")
+    missing = unwritten(recording, verdict)
+    render_verdict(verdict, console, report=recording / "report.html", unwritten=missing)
 
 
 def show_line(_recording: Path, verdict: Verdict, console: Console) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from crashcart.model.errors import BadFile
 from crashcart.model.verdict import Outcome, Verdict
-from crashcart.reporting import write_all
+from crashcart.reporting import unwritten, write_all
 from crashcart.reporting.html import render_page
 from crashcart.reporting.words import NBSP
 from tests.unit.reporting.conftest import Made
@@ -184,4 +184,5 @@ def test_all_files_of_a_report_are_written_and_no_others(failed: Made, tmp_path:
     page = write_all(tmp_path, failed.verdict)
     assert page == tmp_path / "report.html"
     written = {file.name for file in tmp_path.iterdir()} - {"plan.json", "events.jsonl", "intents.parquet"}
-    assert written == {"report.html", "verdict.json", "junit.xml"}
+    assert written == {"report.html", "report.md", "verdict.json", "junit.xml", "failed-orders.csv"}
+    assert unwritten(tmp_path, failed.verdict) == ()
