@@ -38,22 +38,22 @@ class DatabaseFault(BaseFault):
     kind: ClassVar[str]
 
     def targets(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
-        """Its instances. UsageError where there is no such service, or it is no Postgres."""
+        """Its instances. UsageError where there is no such service, it is no Postgres, or nobody uses it."""
         assert isinstance(settings, DatabaseSettings)
         known = [name for name, service in design.services.items() if service.kind == "postgres"]
         name = settings.database.partition("[")[0]
         if name in design.services and name not in known:
             what = f"{name} is not a Postgres database but a service of kind {design.services[name].kind}"
             raise UsageError(what, remedy=did_you_mean(name, known, "databases"))
-        return select_instances(design, settings.database)
+        found = select_instances(design, settings.database)
+        if not _links_to(design, found):
+            what = f"no link leads to {', '.join(found)}, so nobody would meet the fault"
+            raise UsageError(what, remedy="break a database that a service uses")
+        return found
 
     def links(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
-        """Those that lead to it. UsageError where none does: nobody would meet the fault."""
-        targets = self.targets(settings, design)
-        found = tuple(dict.fromkeys(proxy.link for proxy in proxies(design) if proxy.dependency in targets))
-        if not found:
-            raise UsageError(f"no link leads to {', '.join(targets)}, so nobody would meet the fault")
-        return found
+        """Those that lead to it."""
+        return _links_to(design, self.targets(settings, design))
 
     def effect(self, settings: msgspec.Struct) -> Effect:
         """An observer sees it, on a session of its own."""
@@ -80,6 +80,10 @@ class DatabaseFault(BaseFault):
         note = Path(topology.state_dir) / f"{planned.id}-{target}.note"
         common = {"address": instance.address, "session": f"crashcart-{planned.id}", "note": str(note)}
         return Step(self.kind, target, {**common, **self.data(settings, instance)})
+
+
+def _links_to(design: Design, targets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(proxy.link for proxy in proxies(design) if proxy.dependency in targets))
 
 
 def kept_as(step: Step) -> str:
