@@ -50,8 +50,8 @@ class Objective(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slo: str
     objective: float | None = None
     """For all shoppers. Cohorts' own objectives that are stricter than it are brought down to it."""
-    cohorts: dict[str, float] = {}
-    """`network:amex` → objective, where a cohort differs from both."""
+    cohorts: dict[str, float | None] = {}
+    """`network:amex` → objective, where a cohort differs from both; null: nothing is expected of it in this phase."""
 
 
 class Recovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

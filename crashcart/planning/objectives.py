@@ -58,6 +58,8 @@ def _of_one(
         raise file.error(
             (*path, "slo"), f"there is no SLO {objective.slo!r}", did_you_mean(objective.slo, slos, "SLOs")
         )
+    if "all" in objective.cohorts:
+        raise file.error((*path, "cohorts", "all"), "everybody is no cohort", "write objective: beside slo:")
     for cohort in objective.cohorts:
         if cohort not in slo.objectives:
             remedy = did_you_mean(cohort, slo.objectives, "cohorts")
@@ -66,6 +68,8 @@ def _of_one(
         if value is not None and not 0 < value < 1:
             raise file.error((*path, "objective"), f"objective: {value:g} is not between 0 and 1", "99 % is 0.99")
     for cohort, own in slo.objectives.items():
+        if cohort in objective.cohorts and objective.cohorts[cohort] is None:
+            continue
         wanted = _wanted(objective, cohort, own)
         minimum = 0 if slo.only_failures else max(MIN_EVENTS, math.ceil(1 / (1 - wanted) - 1e-9))
         expected = _expected_events(program, slo, phase, cohort)
@@ -90,8 +94,9 @@ def _of_one(
 
 
 def _wanted(objective: Objective, cohort: str, own: float) -> float:
-    if cohort in objective.cohorts:
-        return objective.cohorts[cohort]
+    its_own = objective.cohorts.get(cohort)
+    if its_own is not None:
+        return its_own
     if objective.objective is None:
         return own
     return objective.objective if cohort == "all" else min(own, objective.objective)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 DEMO = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
 
 
-def _plan(text: str, *, cannot: frozenset[str] = frozenset()) -> Plan:
+def plan_text(text: str, *, cannot: frozenset[str] = frozenset()) -> Plan:
     file = experiment_from_tree(parse_tree(text, "experiments/demo.yaml"))
     return plan(
         Request(file, open_project(ROOT), "local", lambda kind: "it is too small" if kind in cannot else "", registry())
@@ -26,7 +26,7 @@ def _plan(text: str, *, cannot: frozenset[str] = frozenset()) -> Plan:
 
 
 def test_the_demo_is_planned_to_the_second() -> None:
-    made = _plan(DEMO)
+    made = plan_text(DEMO)
     assert [(phase.name, phase.start_s, phase.end_s) for phase in made.phases] == [
         ("warmup", 0, 10),
         ("baseline", 10, 30),
@@ -43,14 +43,14 @@ def test_the_demo_is_planned_to_the_second() -> None:
 
 
 def test_every_declared_cohort_gates_with_an_objective_of_its_own() -> None:
-    made = _plan(DEMO)
+    made = plan_text(DEMO)
     cohorts = {o.cohort for o in made.objectives if o.slo == "purchase-success" and o.phase == "baseline"}
     declared = {f"{name}:{value}" for name, shares in made.load.cohorts.items() for value in shares}
     assert cohorts == {"all", *declared}
 
 
 def test_a_looser_objective_brings_the_cohorts_down_with_it() -> None:
-    made = _plan(DEMO)
+    made = plan_text(DEMO)
     during = [o for o in made.objectives if o.slo == "purchase-success" and o.phase == "fault"]
     assert during
     assert all(o.objective <= 0.90 for o in during)
@@ -79,14 +79,14 @@ def test_a_looser_objective_brings_the_cohorts_down_with_it() -> None:
 def test_what_can_not_be_is_refused_with_its_line(good: str, bad: str, line: int, says: str) -> None:
     assert good in DEMO
     with pytest.raises(BadFile) as caught:
-        _plan(DEMO.replace(good, bad, 1))
+        plan_text(DEMO.replace(good, bad, 1))
     assert says in str(caught.value)
     assert caught.value.line == line
 
 
 def test_a_fault_that_the_runtime_can_not_do_is_refused() -> None:
     with pytest.raises(BadFile, match="can't do toxiproxy/down"):
-        _plan(DEMO, cannot=frozenset({"toxiproxy/down"}))
+        plan_text(DEMO, cannot=frozenset({"toxiproxy/down"}))
 
 
 def test_two_faults_on_one_target_at_one_time_are_refused() -> None:
@@ -94,24 +94,24 @@ def test_two_faults_on_one_target_at_one_time_are_refused() -> None:
         "expect:", "  - toxiproxy/latency: {link: payments.psp-a, latency: 1s}\n    at: 5s\n    for: 5s\nexpect:", 1
     )
     with pytest.raises(BadFile, match="act on payments"):
-        _plan(twice)
+        plan_text(twice)
 
 
 def test_a_fault_phase_without_a_fault_is_refused() -> None:
     without = DEMO.replace("faults:\n  - toxiproxy/down: {link: payments.psp-a}\n    at: 0s\n    for: 20s\n", "", 1)
     with pytest.raises(BadFile, match="but no fault"):
-        _plan(without)
+        plan_text(without)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_of_the_repository_can_be_planned(path: Path) -> None:
-    made = _plan(path.read_text(encoding="utf-8"))
+    made = plan_text(path.read_text(encoding="utf-8"))
     assert made.name == path.stem
 
 
 def test_a_scenario_changes_who_comes_and_what_is_expected_of_them() -> None:
     busy = DEMO.replace("peak_per_s: 40", "peak_per_s: 240")
-    usual, deal = _plan(busy), _plan(busy.replace("seed: 7}", "seed: 7, scenario: flash-deal}"))
+    usual, deal = plan_text(busy), plan_text(busy.replace("seed: 7}", "seed: 7, scenario: flash-deal}"))
     assert (usual.scenario, deal.scenario) == ("", "flash-deal")
     assert deal.load.purchase_share == deal.load.scenarios["flash-deal"].purchase_share != usual.load.purchase_share
     assert deal.phase("baseline").expected_intents == usual.phase("baseline").expected_intents
@@ -124,3 +124,18 @@ def test_a_scenario_changes_who_comes_and_what_is_expected_of_them() -> None:
         deal.phase("baseline").expected_sessions * deal.load.events_per_session["browse"], abs=0.1
     )
     assert pages["deal"] < pages["usual"]
+
+
+def test_of_a_cohort_with_null_nothing_is_expected_in_that_phase() -> None:
+    text = DEMO.replace("objective: 0.90}", 'objective: 0.90, cohorts: {"network:amex": null, "network:visa": 0.8}}')
+    found = {o.cohort: o.objective for o in plan_text(text).objectives if o.id.startswith("fault/purchase-success/")}
+    assert "network:amex" not in found
+    assert found["network:visa"] == 0.8
+    assert found["all"] == 0.9
+    assert any(o.id == "baseline/purchase-success/network:amex" for o in plan_text(text).objectives)
+
+
+def test_nothing_expected_of_everybody_is_refused() -> None:
+    text = DEMO.replace("objective: 0.90}", "objective: 0.90, cohorts: {all: null}}")
+    with pytest.raises(BadFile, match="everybody is no cohort"):
+        plan_text(text)
