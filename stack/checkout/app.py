@@ -41,6 +41,7 @@ class Checkout:
         return [
             Route("POST", "/orders", self.place, group="order"),
             Route("GET", "/orders/{order_id}", self.show, group="ask"),
+            Route("GET", "/health/payments", self.payments_health, group="ask"),
             Route("POST", "/orders/unplaced", self.close_unplaced, group="ask"),
         ]
 
@@ -109,6 +110,10 @@ class Checkout:
         if order is None:
             raise answers.told("not-found", "")
         return answers.shown(order)
+
+    async def payments_health(self, _request: Request) -> Response:
+        """Whether cards can be charged, as payments says, and as it can be reached from here."""
+        return json_response({"state": await self._payments.health()})
 
     async def close_unplaced(self, request: Request) -> Response:
         """Orders that failed on their way here are closed for good, and their shoppers are written to."""

@@ -129,6 +129,14 @@ class Payments:
             return Paid.NEVER_HEARD
         return self._state(reply)
 
+    async def health(self) -> str:
+        """What payments says of itself: up, degraded or down; `down` where it can not be asked."""
+        try:
+            reply = await self._ask("GET", "/health", None)
+        except PaymentsOutOfReach:
+            return "down"
+        return str(_document(reply).get("state", "down"))
+
     async def cancel(self, key: str, order_id: UUID) -> Paid:
         """Make sure that nothing is or stays charged. Raises PaymentsOutOfReach."""
         return self._state(

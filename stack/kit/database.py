@@ -77,6 +77,11 @@ class Database:
         self._pool = pool
         self._usual_s = 0.0  # how long statements that went well have taken lately
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether there is a connection, or the last attempt to make one went well."""
+        return self._pool.is_reachable
+
     async def fetch(
         self, sql: str, *args: object, timeout_s: float | None = None, idempotent: bool = False
     ) -> list[Record]:

@@ -99,6 +99,10 @@ class RequestMetrics:
         self.by_class[status // 100 - 2] += 1
         self._seconds.observe(seconds)
 
+    def slower_than(self, edge_s: float) -> int:
+        """How many took longer; `edge_s` is one of the buckets' edges."""
+        return sum(self._seconds.counts[BUCKETS_S.index(edge_s) + 1 :])
+
     def _samples(self) -> Iterator[str]:
         for index, count in enumerate(self.by_class):
             yield f'http_requests_total{{{self._labels},status_class="{index + 2}xx"}} {count}\n'

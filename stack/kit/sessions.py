@@ -116,6 +116,11 @@ class SessionPool:
             session.terminate()
         self._refuse_waiters("closed")
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether there is a connection, or the last attempt to make one went well."""
+        return bool(self._live) or self._down is None
+
     def idle(self) -> Session | None:
         """A free connection now, or None."""
         while self._idle:

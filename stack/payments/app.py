@@ -65,6 +65,7 @@ class Payments:
         return [
             Route("POST", "/charges", self.charge, group="charge"),
             Route("GET", "/charges/{key}", self.show, group="ask"),
+            Route("GET", "/health", self.health, group="ask"),
             Route("POST", "/charges/{key}/cancel", self.cancel, group="ask"),
             Route("POST", "/refunds", self.refund, group="ask"),
         ]
@@ -83,6 +84,13 @@ class Payments:
         if charge is None:
             raise not_found("there is no charge with this key")
         return json_response(_document(request.params["key"], charge))
+
+    def health(self, _request: Request) -> Response:
+        """Whether cards can be charged, as the processors and the database have been lately."""
+        healthy = [name for name, processor in self.processors.items() if processor.healthy]
+        reachable = self._database is not None and self._database.is_reachable
+        state = self._routing.state(healthy) if reachable else "down"
+        return json_response({"state": state, "processors": healthy, "database": reachable})
 
     async def cancel(self, request: Request) -> Response:
         """Make sure that nothing is or stays charged, even by a request that is still on its way."""

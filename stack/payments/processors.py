@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from time import monotonic
 from urllib.parse import quote
 
 from stack.kit.breaker import Breaker
@@ -19,6 +20,7 @@ _LOOKED_UP = {
     "refunded": Heard.VOIDED,
 }
 _PING_S = 0.25
+_HEALED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class Processor:
         self._charges = Client(name, timeout_s=charge_timeout_s, breaker=self._breaker)
         self._questions = Client(name, timeout_s=ask_timeout_s, pool=16)
         self._reachable = True
+        self._failed_at = 0.0
+
+    @property
+    def healthy(self) -> bool:
+        """Whether charges have gone well lately, or nobody has tried since it could be reached again."""
+        if not self._breaker.is_open:
+            return True
+        return self._reachable and monotonic() - self._failed_at > _HEALED_S
 
     @property
     def usable(self) -> bool:
@@ -64,10 +74,14 @@ class Processor:
                 "POST", "/charges", body, headers={"idempotency-key": provider_key}, idempotent=False
             )
         except NotSent:
-            return Said(Heard.NOT_SENT)
+            said = Said(Heard.NOT_SENT)
         except LinkError:
-            return Said(Heard.IN_DOUBT)
-        return _said_to_charge(reply)
+            said = Said(Heard.IN_DOUBT)
+        else:
+            said = _said_to_charge(reply)
+        if said.heard in (Heard.NOT_SENT, Heard.IN_DOUBT):
+            self._failed_at = monotonic()
+        return said
 
     async def look_up(self, provider_key: str) -> Said:
         """Ask what became of an attempt."""

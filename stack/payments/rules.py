@@ -104,6 +104,11 @@ class Routing:
         order = [own, *(name for name in self.processors if name != own)]
         return sorted((name for name in order if name not in tried), key=lambda name: name not in usable)
 
+    def state(self, healthy: Collection[str]) -> str:
+        """`up`: every network has a healthy processor that may take it; `degraded`: some have; `down`: none."""
+        served = [any(name in healthy for name in self.candidates(network, healthy)) for network in self.routes]
+        return "up" if all(served) else "degraded" if any(served) else "down"
+
 
 def parse_routing(processors: str, routes: str, failover: str) -> Routing:
     """From settings like `psp-a,psp-b`, `visa=psp-a,*=psp-b` and `safe`; ValueError says what is wrong."""

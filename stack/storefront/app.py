@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from stack.kit import context
+from stack.kit import context, metrics
 from stack.kit.app import Request, Response, Route, Service, json_response, service
 from stack.kit.breaker import Breaker
 from stack.kit.client import Client, LinkError
 from stack.kit.http import HTML
 from stack.kit.settings import env_float, env_int, env_str, identity
+from stack.storefront.alerts import Alerts, Counts
 from stack.storefront.browsing import Browsing
 from stack.storefront.carting import Carting
 from stack.storefront.ordering import Ordering
@@ -17,6 +18,8 @@ from stack.storefront.switch import OrderingSwitch
 from stack.storefront.truth import Pulse, Truth, home_page
 
 PROBE_S = 1.0
+SLOW_S, SLOW_OBJECTIVE = 0.5, 0.95
+"""The objective on checkout's latency: 95 % within half a second."""
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -40,7 +43,15 @@ class Storefront:
         self.truth = Truth(lambda: self.browsing.is_stale)
         self.switch = OrderingSwitch(me.data_dir / "ordering.json", env_str("ADMIN_TOKEN", "-").lstrip("-"))
         self.carting = Carting(self.cart, self.browsing.price_cents, self.truth)
-        self.ordering = Ordering(self.cart, self.checkout, self.switch, self.truth, me.data_dir / "unplaced.jsonl")
+        self.ordering = Ordering(
+            self.cart,
+            self.checkout,
+            self.switch,
+            self.truth,
+            self.browsing.business_line,
+            me.data_dir / "unplaced.jsonl",
+        )
+        self.alerts = Alerts(self._counts)
         self._since: object = None
         self._home_told: tuple[object, ...] = ()
         self._home = Response()
@@ -79,7 +90,30 @@ class Storefront:
                 await self._probe(self.cart, "/carts/status-probe", self.truth.cart)
             if self.truth.checkout.silent_s() > PROBE_S:
                 await self._probe(self.checkout, f"/orders/{_NOBODY}", self.truth.checkout)
+            self.truth.payments_say(await self._payments_health())
             self._document()
+
+    async def _payments_health(self) -> str | None:
+        try:
+            with context.bound(deadline_s=1.0):
+                reply = await self.checkout.call("GET", "/health/payments")
+        except LinkError:
+            return None
+        return str(reply.json()["state"]) if reply.status == 200 else None
+
+    def _counts(self) -> dict[str, Counts]:
+        """What the alerts look at: answers at the door, and orders of each business line."""
+        order = metrics.request_metrics("place_order")
+        counts = {
+            "purchases-failing": _failing("place_order"),
+            "purchases-slow": Counts(sum(order.by_class), order.slower_than(SLOW_S), SLOW_OBJECTIVE),
+            "carts-failing": _failing("add_to_cart"),
+            "browse-failing": _failing("home", "product", "search"),
+        }
+        lines = {
+            f"purchases-failing-{line}": Counts(*self.truth.line_counts(line)) for line in self.browsing.business_lines
+        }
+        return {**counts, **lines}
 
     async def _probe(self, client: Client, path: str, pulse: Pulse) -> None:
         try:
@@ -94,6 +128,12 @@ class Storefront:
         """Close the connections to other services."""
         for client in (self.inventory, self.cart, self.checkout):
             await client.close()
+
+
+def _failing(*operations: str) -> Counts:
+    """(All requests, those answered with 5xx)."""
+    by_class = [metrics.request_metrics(operation).by_class for operation in operations]
+    return Counts(sum(map(sum, by_class)), sum(counts[3] for counts in by_class))
 
 
 def build() -> Service:
@@ -123,7 +163,7 @@ def build() -> Service:
         ],
         startup=[browsing.load],
         shutdown=[front.close],
-        background=[browsing.keep_fresh, front.probe, ordering.unplaced.run],
+        background=[browsing.keep_fresh, front.probe, ordering.unplaced.run, front.alerts.run],
         max_in_flight={
             "cart": env_int("MAX_CARTS_IN_FLIGHT", 200),
             "order": env_int("MAX_ORDERS_IN_FLIGHT", 150),

@@ -28,6 +28,7 @@ class Browsing:
         self._inventory = inventory
         self._saved = saved
         self._shelf = Shelf([])
+        self._business_lines: tuple[str, ...] = ()
         self._version = 0
         self._stock = Stock(None, (), stale=True)
         self._stock_at = 0.0
@@ -46,6 +47,16 @@ class Browsing:
         """A product's price; None when there is no such product."""
         product = self._shelf.get(sku)
         return None if product is None else product.price_cents
+
+    @property
+    def business_lines(self) -> tuple[str, ...]:
+        """The lines that there is something of."""
+        return self._business_lines
+
+    def business_line(self, sku: str) -> str | None:
+        """A product's line; None when there is no such product."""
+        product = self._shelf.get(sku)
+        return None if product is None else product.business_line
 
     # ---- handlers
 
@@ -73,7 +84,7 @@ class Browsing:
         """Fill the shelf before the door opens: from the inventory, or from what was saved where that is gone."""
         while not await self._refresh():
             if self._saved.exists():
-                self._shelf = Shelf(orjson.loads(self._saved.read_bytes()))
+                self._put_out(Shelf(orjson.loads(self._saved.read_bytes())))
                 log("catalogue-from-disk", level="error", products=len(self._shelf))
                 return
             await asyncio.sleep(0.1)
@@ -105,7 +116,11 @@ class Browsing:
         reply = await self._inventory.call("GET", "/products", timeout_s=_PRODUCTS_S)
         if reply.status != 200:
             return
-        self._shelf = Shelf(reply.json())
+        self._put_out(Shelf(reply.json()))
         self._version = version
         self._saved.write_bytes(reply.body)
         log("catalogue-loaded", products=len(self._shelf), version=version)
+
+    def _put_out(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._business_lines = shelf.business_lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -38,6 +38,9 @@ _ENDED = {
 }
 
 
+LineOf = Callable[[str], str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the shopper wants to buy: the cart, the total they agreed to in cents, how they pay, where we write."""
@@ -57,12 +60,14 @@ class Ordering:
     """The handlers."""
 
     def __init__(
-        self, cart: Client, checkout: Client, switch: OrderingSwitch, truth: Truth, unplaced_file: Path
+        self, cart: Client, checkout: Client, switch: OrderingSwitch, truth: Truth, line_of: LineOf, unplaced_file: Path
     ) -> None:
+        """`line_of`: the business line of a sku."""
         self._cart = cart
         self._checkout = checkout
         self._switch = switch
         self._truth = truth
+        self._line_of = line_of
         self.unplaced = Unplaced(unplaced_file, self._close_unplaced, after_s=env_float("UNPLACED_AFTER_S", 5.0))
 
     async def place(self, request: Request) -> Response:
@@ -131,7 +136,14 @@ class Ordering:
                 "email": wish.email,
                 "cohort": context.cohort(),
             }
-            return await self._check_out(key, body)
+            line = self._line_of(cart["lines"][0]["sku"])
+            try:
+                response = await self._check_out(key, body)
+            except Problem as problem:
+                self._truth.ordered(line, problem.status < 500)
+                raise
+            self._truth.ordered(line, response.status < 500)
+            return response
 
     async def show(self, request: Request) -> Response:
         """GET /orders/{order_id}."""

@@ -21,6 +21,7 @@ class Product:
     sku: str
     name: str
     price_cents: int
+    business_line: str
     opening: bytes
 
 
@@ -44,6 +45,11 @@ class Shelf:
                 ]
             }
         )
+
+    @property
+    def business_lines(self) -> tuple[str, ...]:
+        """The lines that the products belong to."""
+        return tuple(sorted({product.business_line for product in self._ranked}))
 
     def __len__(self) -> int:
         return len(self._ranked)
@@ -101,7 +107,9 @@ class Stock:
 
 def _product(row: Mapping[str, Any]) -> Product:
     shown = {name: row[name] for name in ("sku", "name", "price_cents", "business_line")}
-    return Product(row["sku"], row["name"], row["price_cents"], orjson.dumps(shown)[:-1] + b',"available":')
+    return Product(
+        row["sku"], row["name"], row["price_cents"], row["business_line"], orjson.dumps(shown)[:-1] + b',"available":'
+    )
 
 
 def _item(product: Product) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from prometheus_client import Gauge
@@ -72,6 +73,24 @@ class Pulse:
             self._failures -= not self._calls.popleft()[1]
 
 
+class Said:
+    """What somebody says of themselves: it counts for some seconds."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._state = UP
+        self._at = clock()
+
+    def hear(self, state: str | None) -> None:
+        """They say so; None: they could not be asked."""
+        if state in _WORTH:
+            self._state, self._at = state, self._clock()
+
+    def state(self) -> str:
+        """What they said lately, else `up`: no word of theirs is no bad word."""
+        return self._state if self._clock() - self._at <= WINDOW_S else UP
+
+
 class Truth:
     """The states of all components, since when they are so, and what to tell shoppers."""
 
@@ -79,11 +98,36 @@ class Truth:
         self.cart = Pulse()
         self.checkout = Pulse()
         self.payments = Pulse()
+        self.lines: dict[str, Pulse] = {}
+        """Orders of each business line."""
+        self._lines_bad: dict[str, list[int]] = {}
+        self._payments_say = Said()
         self._browse_is_stale = browse_is_stale
         self._shown: Mapping[str, Any] = {}
         self._since = _now()
         for component in COMPONENTS:
             _state.labels(component).set(_WORTH[UP])
+
+    def ordered(self, line: str | None, ok: bool) -> None:
+        """An order, of which business line where that is known, was answered as it should be, or not."""
+        if line is None:
+            return
+        if line not in self.lines:
+            self.lines[line] = Pulse()
+            self._lines_bad[line] = [0, 0]
+        self.lines[line].record(ok)
+        counts = self._lines_bad[line]
+        counts[0] += 1
+        counts[1] += not ok
+
+    def line_counts(self, line: str) -> tuple[int, int]:
+        """Orders of a line since the start: (all, bad)."""
+        counts = self._lines_bad.get(line, [0, 0])
+        return counts[0], counts[1]
+
+    def payments_say(self, state: str | None) -> None:
+        """What payments says of itself; None where it could not be asked."""
+        self._payments_say.hear(state)
 
     def components(self) -> dict[str, str]:
         """The state of each."""
@@ -91,16 +135,18 @@ class Truth:
             "browse": DEGRADED if self._browse_is_stale() else UP,
             "cart": self.cart.state(),
             "checkout": self.checkout.state(),
-            "payments": self.payments.state(),
+            "payments": min(self.payments.state(), self._payments_say.state(), key=_WORTH.__getitem__),
         }
 
     def document(self, *, ordering_open: bool, banner: str | None) -> dict[str, Any]:
         """What /status answers; `since` is when any of it last changed."""
         components = self.components()
+        lines = {line: pulse.state() for line, pulse in sorted(self.lines.items())}
         shown = {
             "ordering": "open" if ordering_open else "closed",
-            "banner": banner or notice(components),
+            "banner": banner or notice(components, lines),
             "components": components,
+            "business_lines": lines,
         }
         if shown != self._shown:
             self._shown = shown
@@ -110,9 +156,14 @@ class Truth:
         return {**shown, "since": self._since}
 
 
-def notice(components: Mapping[str, str]) -> str | None:
-    """A sentence for shoppers about what does not work; None when all does."""
+def notice(components: Mapping[str, str], lines: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """A sentence for shoppers about what does not work; None when all does.
+
+    A business line is named where it is worse off than orders as a whole are said to be.
+    """
     troubles = [_SAYS[component] for component, state in components.items() if state != UP]
+    whole = min((_WORTH[components[name]] for name in ("checkout", "payments") if name in components), default=1.0)
+    troubles += [f"orders of {line} can not always be placed" for line, state in lines.items() if _WORTH[state] < whole]
     if not troubles:
         return None
     return f"We have trouble just now: {', '.join(troubles)}. Trying again is safe."

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from stack.storefront.shelf import Shelf, Stock
-from stack.storefront.truth import Pulse, Truth, home_page, notice
+from stack.storefront.truth import Pulse, Said, Truth, home_page, notice
 
 ROWS = [
     {"sku": "G1", "name": "Quiet Oak Chair", "price_cents": 100, "business_line": "general"},
@@ -137,3 +137,45 @@ def test_the_front_page_shows_a_banner_as_text() -> None:
 
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
+
+
+def test_what_payments_says_of_itself_counts_as_much_as_what_orders_show() -> None:
+    truth = Truth(lambda: False)
+    assert truth.components()["payments"] == "up"
+    truth.payments_say("degraded")
+    assert truth.components()["payments"] == "degraded"
+    truth.payments.record(False)
+    assert truth.components()["payments"] == "down"
+    truth.payments_say("up")
+    assert truth.components()["payments"] == "down"
+
+
+def test_a_word_of_payments_is_forgotten_when_it_can_not_be_asked_any_more() -> None:
+    clock = Clock()
+    said = Said(clock)
+    said.hear("down")
+    said.hear(None)
+    assert said.state() == "down"
+    clock.now_s = 5.1
+    assert said.state() == "up"
+
+
+def test_a_business_line_that_is_worse_off_than_the_others_is_named() -> None:
+    truth = Truth(lambda: False)
+    for _ in range(100):
+        truth.ordered("general", True)
+    for _ in range(3):
+        truth.ordered("photo", False)
+    truth.ordered(None, False)
+
+    document = truth.document(ordering_open=True, banner=None)
+
+    assert document["business_lines"] == {"general": "up", "photo": "down"}
+    assert document["components"]["checkout"] == "up"
+    assert "orders of photo" in document["banner"]
+    assert "general" not in document["banner"]
+    assert truth.line_counts("photo") == (3, 3)
+
+
+def test_where_no_order_can_be_placed_no_line_is_singled_out() -> None:
+    assert "photo" not in str(notice({"checkout": "down", "payments": "up"}, {"photo": "down"}))

@@ -81,3 +81,20 @@ def test_routing_comes_from_settings() -> None:
 def test_wrong_routing_is_refused_with_what_would_be_right(settings: tuple[str, str, str], hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
         parse_routing(*settings)
+
+
+@pytest.mark.parametrize(
+    ("failover", "healthy", "state"),
+    [
+        ("safe", ["a", "b"], "up"),
+        ("safe", ["b"], "up"),
+        ("safe", [], "down"),
+        ("none", ["b"], "degraded"),
+        ("none", ["a", "b"], "up"),
+        ("none", [], "down"),
+    ],
+)
+def test_payments_are_up_while_every_network_has_somebody_to_take_it(
+    failover: str, healthy: list[str], state: str
+) -> None:
+    assert parse_routing("a,b", "visa=a,*=b", failover).state(healthy) == state
