@@ -16,6 +16,7 @@ from crashcart.model.experiment import FaultSpec
 from crashcart.model.hints import did_you_mean
 from crashcart.model.plan import Phase, PlannedFault
 from crashcart.model.units import format_duration
+from crashcart.planning.coexistence import refuse_overlaps
 from crashcart.ports import FaultKind
 
 if typing.TYPE_CHECKING:
@@ -35,7 +36,7 @@ def plan_faults(request: Request, design: Design, phase: Phase | None) -> tuple[
             ("timeline", "fault"), "there is a fault phase, but no fault", "leave out fault and recovery"
         )
     planned = tuple(_plan_one(request, design, phase, index, spec) for index, spec in enumerate(specs))
-    _refuse_overlaps(request, planned)
+    refuse_overlaps(request, planned)
     return planned
 
 
@@ -50,6 +51,7 @@ def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: 
     try:
         targets, watched = kind.targets(settings, design), kind.watched(settings, design)
         effect, title = kind.effect(settings), meant.title or kind.title(settings)
+        slices = kind.slices(settings, f"f{index + 1}", request.file.experiment.load.seed, float(spec.duration))
     except BadFile:
         raise
     except UsageError as error:
@@ -70,7 +72,7 @@ def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: 
         effect=effect,
         named=meant.named,
         seed=seed,
-        slices=kind.slices(settings, fault_id, seed, float(spec.duration)),
+        slices=slices,
     )
 
 
@@ -130,13 +132,3 @@ def _check_times(request: Request, phase: Phase, index: int, spec: FaultSpec) ->
         end, room = format_duration(spec.at + spec.duration), format_duration(phase.duration_s)
         what = f"faults[{index}] ends {end} into a fault phase of {room}"
         raise request.file.error((*path, "for"), what, "shorten the fault, or lengthen timeline.fault")
-
-
-def _refuse_overlaps(request: Request, planned: tuple[PlannedFault, ...]) -> None:
-    """Two faults on one target at one time hide each other's evidence."""
-    for index, later in enumerate(planned):
-        for earlier in planned[:index]:
-            shared = set(later.targets) & set(earlier.targets)
-            if shared and later.start_s < earlier.end_s and earlier.start_s < later.end_s:
-                what = f"{later.id} and {earlier.id} act on {min(shared)} at the same time"
-                raise request.file.error(("faults", index), what, "let one end before the other begins")
