@@ -149,6 +149,9 @@ def test_a_kind_says_what_it_does_and_what_must_be_measured(
         ("service/kill", {"service": "shpo"}, 'did you mean "shop"'),
         ("service/kill", {"service": "shop", "how": "politely"}, "how"),
         ("service/pause", {"service": "hermit"}, "its absence can't be shown"),
+        ("service/cpu-hog", {"service": "shop", "share": 0.1}, "from 0.2 to 0.95"),
+        ("service/cpu-hog", {"service": "shop", "share": 1}, "there is service/pause"),
+        ("service/cpu-hog", {"service": "shop"}, "missing required field `share`"),
         ("service/kill", {"service": "shop[2]"}, "a replica that the design does not have"),
         ("service/kill", {"service": "hermit"}, "its absence can't be shown"),
     ],
@@ -156,5 +159,7 @@ def test_a_kind_says_what_it_does_and_what_must_be_measured(
 def test_what_can_not_be_is_refused_with_what_would_be_right(kind: str, raw: dict[str, Any], told: str) -> None:
     fault = registry()[kind]
     with pytest.raises(UsageError) as refused:
-        fault.watched(decode_settings(fault, raw), DESIGN)
+        settings = decode_settings(fault, raw)
+        fault.targets(settings, DESIGN)
+        fault.watched(settings, DESIGN)
     assert told in str(refused.value)
