@@ -16,7 +16,14 @@ SCRAPE_S = 1.0
 """How often Prometheus looks."""
 LAST_SCRAPE_WITHIN_S = 6.0
 SERIES_TRIES = 2
-SERVICE_METRICS = ("link_calls_total", "link_retries_total", "http_requests_total", "up")
+SERVICE_METRICS = (
+    "link_calls_total",
+    "link_retries_total",
+    "link_call_duration_seconds_bucket",
+    "http_requests_total",
+    "alert_firing",
+    "up",
+)
 """Recorded beside the SLOs' own: the services' side of the story, and which of them could be scraped."""
 LOAD_METRICS = (
     "shopper_lateness_seconds_bucket",
