@@ -6,12 +6,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crashcart.blast import blast_radius
+from crashcart.capacity import Foresight
 from crashcart.model.design import links, proxies
 from crashcart.model.plan import Plan
 from crashcart.model.units import format_duration
 
 
-def render_plan(plan: Plan, console: Console) -> None:
+def render_plan(plan: Plan, console: Console, capacity: Foresight | None = None) -> None:
     """Print it. Touches nothing."""
     console.print(Text(plan.title, style="bold"))
     console.print(Text(plan.hypothesis, style="italic"))
@@ -19,10 +21,62 @@ def render_plan(plan: Plan, console: Console) -> None:
     console.print(_facts(plan))
     console.print(Text("\nTimeline", style="bold"))
     console.print(_timeline(plan))
+    render_blast(plan, console)
+    if capacity is not None:
+        render_capacity(capacity, console)
     console.print(Text("\nExpected", style="bold"))
     console.print(_objectives(plan))
     for line in _rules(plan):
         console.print(Text(line))
+
+
+def render_blast(plan: Plan, console: Console) -> None:
+    """What will be broken, who feels it, what ends it."""
+    broken = blast_radius(plan)
+    console.print(Text("\nBlast radius", style="bold"))
+    table = Table.grid(padding=(0, 2))
+    if not broken:
+        table.add_row(Text("breaks", style="dim"), Text("nothing: there is no fault, only load"))
+    for one in broken:
+        title = f"{one.title}: {one.kind}, {format_duration(one.lasts_s)} from {one.start_s:g} s on"
+        table.add_row(Text("breaks", style="dim"), Text(title, style="yellow"))
+        table.add_row("", Text(f"acts on {', '.join(one.what)}"))
+        table.add_row("", Text(f"may reach {', '.join(one.reaches) or 'nobody: nothing depends on it'}"))
+        table.add_row("", Text(f"not {', '.join(one.spared) or 'anybody else'}"))
+        table.add_row("", Text(f"about {one.intents:.0f} purchase intents meanwhile"))
+    table.add_row(Text("load", style="dim"), Text(f"{plan.profile}, up to {plan.peak_per_s:g} purchase intents/s"))
+    for line in _guardrails(plan) or ["no guardrail: it goes on however bad it gets"]:
+        table.add_row(Text("guardrail", style="dim"), Text(line))
+    table.add_row(
+        Text("abort", style="dim"),
+        Text("Ctrl-C here, or `crashcart abort` from anywhere: all is undone within seconds"),
+    )
+    console.print(table)
+
+
+def render_capacity(capacity: Foresight, console: Console) -> None:
+    """What this machine is expected to hold."""
+    console.print(Text("\nCapacity", style="bold"))
+    console.print(_capacity(capacity))
+
+
+def render_brief(plan: Plan, console: Console, capacity: Foresight) -> None:
+    """The same in a line each, for logs."""
+    for one in blast_radius(plan):
+        line = f"breaks: {one.title}, {format_duration(one.lasts_s)}; may reach {', '.join(one.reaches) or 'nobody'}"
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text.assemble("capacity: ", _capacity(capacity)), soft_wrap=True)
+
+
+_LEVELS = {"unknown": "dim", "fine": "", "near": "yellow", "over": "bold red"}
+
+
+def _capacity(capacity: Foresight) -> Text:
+    return Text(capacity.text, style=_LEVELS[capacity.level])
+
+
+def _guardrails(plan: Plan) -> list[str]:
+    return [f"aborted when {g.slo} is below {g.below:g} for {g.duration_s:g} s" for g in plan.guardrails]
 
 
 def _facts(plan: Plan) -> Table:
@@ -78,5 +132,4 @@ def _rules(plan: Plan) -> list[str]:
         rule, slos = plan.recovery, ", ".join(plan.recovery.slos)
         lines.append(f"Recovery within {rule.within_s:g} s of the last fault, lasting {rule.hold_s:g} s: {slos}")
     lines.append(f"Books: {len(plan.truth.invariants)} invariants, over {', '.join(plan.truth.sources)}")
-    lines += [f"Aborted when {g.slo} is below {g.below:g} for {g.duration_s:g} s" for g in plan.guardrails]
     return lines

@@ -15,7 +15,6 @@ from crashcart.model.verdict import (
     InvariantResult,
     ObjectiveResult,
     Outcome,
-    PhaseNumbers,
     RecoveryResult,
     Verdict,
 )
@@ -41,12 +40,11 @@ def render_verdict(
     Text is never read as markup: what the shop wrote is shown, not obeyed. `unwritten`: reports there was no room for.
     """
     console.print()
-    _phases(verdict.phases, console)
+    _phases(verdict, console)
     _objectives(verdict, console)
     _recovery(verdict, console)
     _invariants(verdict.invariants, console)
     _validity(verdict, console)
-    _orders(verdict, console)
     _bullets("where counts differ", verdict.disagreements, console)
     _bullets("why", verdict.reasons, console)
     _bullets("look at", verdict.look_at, console)
@@ -76,21 +74,34 @@ def _table(*headings: str, left: int = 1) -> Table:
     return table
 
 
-def _section(title: str, body: Table, console: Console) -> None:
+def _section(title: str, body: Table, console: Console, notes: Sequence[str] = ()) -> None:
     if body.row_count:
         console.print(Text(title, style="bold"))
-        console.print(Padding(body, (0, 0, 1, 2)))
+        console.print(Padding(body, (0, 0, 0, 2)))
+        for note in notes:
+            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+        console.print()
 
 
-def _phases(phases: Sequence[PhaseNumbers], console: Console) -> None:
-    """How purchases ended; ends that none came to are left out."""
+def _phases(verdict: Verdict, console: Console) -> None:
+    """How purchases ended, what was lost and who was told; ends that none came to are left out."""
+    phases = verdict.phases
     ends = [end for end in _ENDS if any(getattr(one, end) for one in phases)]
     table = _table("", "offered", "done", *(end.replace("_", " ") for end in ends), "p50", "p99")
     for one in phases:
         numbers = (one.offered, one.ok, *(getattr(one, end) for end in ends))
         latencies = (words.milliseconds(one.checkout_p50_ms), words.milliseconds(one.checkout_p99_ms))
         table.add_row(Text(words.clean(one.name)), *(words.count(number) for number in numbers), *latencies)
-    _section("purchases", table, console)
+    _section("purchases", table, console, tuple(_lost(verdict)))
+
+
+def _lost(verdict: Verdict) -> Iterator[str]:
+    cost, told = verdict.cost, verdict.follow_up
+    if cost.purchases_lost:
+        carts = f", {words.plural(cost.carts_abandoned, 'cart')} abandoned" if cost.carts_abandoned else ""
+        yield f"{words.plural(cost.purchases_lost, 'purchase')} lost, worth {words.money(cost.money_lost_cents)}{carts}"
+    if told is not None and told.failed:
+        yield f"of failed orders {followed_up(told)}"
 
 
 def _objectives(verdict: Verdict, console: Console) -> None:
@@ -152,19 +163,6 @@ def _parts(found: RecoveryResult) -> str:
     said.append("no alert of the shop's own" if known is None else f"alert after {words.seconds(known)}{by}")
     said.append("mitigation never seen" if acted is None else f"mitigated after {words.seconds(acted)}")
     return ", ".join(said)
-
-
-def _orders(verdict: Verdict, console: Console) -> None:
-    """What was lost, and who was told."""
-    cost, told = verdict.cost, verdict.follow_up
-    table = _table("")
-    if cost.purchases_lost:
-        carts = f", {words.plural(cost.carts_abandoned, 'cart')} abandoned" if cost.carts_abandoned else ""
-        lost = f"{words.plural(cost.purchases_lost, 'purchase')} lost, worth {words.money(cost.money_lost_cents)}"
-        table.add_row(Text(f"{lost}{carts}"))
-    if told is not None and told.failed:
-        table.add_row(Text(followed_up(told)))
-    _section("failed orders", table, console)
 
 
 def _invariants(invariants: Iterable[InvariantResult], console: Console) -> None:

@@ -57,3 +57,42 @@ def test_text_that_a_shell_could_obey_never_becomes_a_command(reference: object)
 def test_a_plain_reference_becomes_a_command() -> None:
     assert is_plain("R-5XJ2K9QW0Z")
     assert search_command("R-5XJ2K9QW0Z") == "grep -rhF R-5XJ2K9QW0Z logs/"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"ts":"1","event":' + b"[" * 8000 + b"R-1A2B",
+        b"[" * 8000 + b'"R-1A2B"' + b"]" * 8000,
+        b'{"a":' * 300 + b'"R-1A2B"' + b"}" * 300,
+        b"\x00\xff\xfe R-1A2B \x80\x81",
+        b'{"ts": 9' + b"9" * 5000 + b', "event": "R-1A2B"}',
+        b'{"ts": null, "level": [], "event": {"R-1A2B": 1e999}}',
+        "\u202eR-1A2B\u0000".encode(),
+    ],
+)
+def test_whatever_a_service_writes_is_shown_in_a_bounded_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.log").write_bytes(content + b"\n")
+    (one,) = find_lines(tmp_path, ["R-1A2B"])["R-1A2B"]
+    assert len(one.event) + len(one.rest) <= 900
+    assert not any(ord(char) < 32 or char == "\u202e" for char in one.event + one.rest + one.at + one.level)
+
+
+def test_a_line_without_an_end_is_read_around_the_reference_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"x" * 5_000_000 + b" R-1A2B " + b"y" * 5_000_000)
+    found = find_lines(tmp_path, ["R-1A2B"])["R-1A2B"]
+    assert [len(one.event) <= 400 for one in found] == [True]
+
+
+def test_a_service_that_repeats_a_reference_without_end_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(b"R-1A2B\n" * 500_000)
+    assert len(find_lines(tmp_path, ["R-1A2B"])["R-1A2B"]) == 16
+
+
+def test_links_to_elsewhere_are_not_followed_and_folders_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere" / "secret", "R-1A2B")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").symlink_to(tmp_path / "elsewhere" / "secret")
+    (logs / "b.log").mkdir()
+    assert find_lines(logs, ["R-1A2B"]) == {}

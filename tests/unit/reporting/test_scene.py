@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from crashcart.model.recording import Event
+from crashcart.reporting.marks import is_late
 from crashcart.reporting.recorded import read_events, read_plan
 from crashcart.reporting.scene import make_scene
+from crashcart.reporting.traffic import Alert
 from tests.unit.reporting.conftest import Made
 
 
@@ -58,3 +62,32 @@ def test_names_of_marks_that_would_touch_get_rows_of_their_own(passed: Made) -> 
         float(re.findall(r'height="(\d+)"', make_scene(plan, e, passed.verdict, 80).header())[0]) for e in (far, near)
     ]
     assert heights[1] - heights[0] == 20
+
+
+def test_what_operators_noted_and_phases_that_were_held_are_marked(passed: Made) -> None:
+    events = [Event(44, "", "mark", {"text": "switched over"}), Event(40, "", "held", {"phase": "fault", "end_s": 60})]
+    scene = make_scene(read_plan(passed.folder), events, passed.verdict, 80)
+    assert [(mark.at_s, mark.label) for mark in scene.marks] == [(40, "fault held"), (44, "“switched over”")]
+
+
+def test_a_fault_that_comes_and_goes_is_shaded_only_while_it_acts(passed: Made) -> None:
+    plan = read_plan(passed.folder)
+    flaky = msgspec.structs.replace(plan.faults[0], slices=((0.0, 2.0), (5.0, 6.0), (19.0, 30.0)))
+    events = [Event(30, "", "fault-injected", {"fault": "f1"}), Event(50, "", "fault-undone", {"fault": "f1"})]
+    scene = make_scene(msgspec.structs.replace(plan, faults=(flaky,)), events, passed.verdict, 80)
+    assert scene.windows[0].acting == ((30.0, 32.0), (35.0, 36.0), (49.0, 50.0))
+    assert scene.backdrop(10).count('class="fault"') == 3
+
+
+def test_the_shop_s_alerts_are_named_where_they_fired(passed: Made) -> None:
+    alerts = (Alert("Slow<b>", ((33.0, 52.0),)),)
+    header = make_scene(read_plan(passed.folder), [], passed.verdict, 80, alerts).header()
+    assert "alert: Slow&lt;b&gt;" in header
+    assert header.count("alert-bar") == 1
+
+
+def test_long_names_are_cut_and_stand_on_the_side_with_room(passed: Made) -> None:
+    events = [Event(t, "", "mark", {"text": "a long story " * 9}) for t in (1.0, 40.0, 79.0)]
+    marks = make_scene(read_plan(passed.folder), events, passed.verdict, 80).marks
+    assert all(len(mark.short) <= 27 for mark in marks)
+    assert [is_late(mark, 80) for mark in marks] == [False, True, True]

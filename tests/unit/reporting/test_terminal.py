@@ -83,3 +83,29 @@ def test_an_empty_verdict_still_ends_in_its_two_lines(passed: Made) -> None:
         validity=(),
     )
     assert render(bare, report=None)[-1] == "exit status 130"
+
+
+def test_recovery_is_taken_apart_in_one_line_and_what_was_noted_stands_below(failed: Made) -> None:
+    lines = [line.strip().replace("\u00a0", " ") for line in render(failed.verdict)]
+    parts = "felt after 0.5 s, alert after 5.3 s (PaymentsFailing), mitigated after 20 s"
+    at = lines.index(parts)
+    assert lines[at + 1] == "41.5 s: processor's support called, no answer"
+
+
+def test_what_was_lost_and_who_was_told_is_said(failed: Made) -> None:
+    text = " ".join(" ".join(render(failed.verdict)).replace("\u00a0", " ").split())
+    assert "198 purchases lost, worth 8,910.00, 19 carts abandoned" in text
+    assert "170 of 181 (93.92 %) were written to, half of them within 2.1 s, 99 % within 6.8 s." in text
+
+
+def test_a_pass_fits_on_a_screen(passed: Made) -> None:
+    assert len(render(passed.verdict)) <= 40
+
+
+def test_reports_that_could_not_be_written_are_named_and_not_pointed_to(failed: Made) -> None:
+    out = io.StringIO()
+    render_verdict(failed.verdict, Console(file=out, width=200), report=REPORT, unwritten=("report.html", "junit.xml"))
+    lines = out.getvalue().splitlines()
+    assert "not written: report.html, junit.xml; make room" in lines[-4]
+    assert lines[-2].startswith("✗ FAIL")
+    assert lines[-1] == "exit status 1"
