@@ -1,5 +1,6 @@
 """Recording → Verdict. Begin reading at `judge`; then `tape`, `validity`, `objectives`, `recovery`, `invariants`."""
 
+from crashcart.judging.followup import failed_orders
 from crashcart.judging.judge import encode, judge
 
-__all__ = ["encode", "judge"]
+__all__ = ["encode", "failed_orders", "judge"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ def _judge(tape: Tape, invariant: Invariant, doubt: str) -> InvariantResult:
         violations, witnesses = _witnesses(tape, invariant)
         examined = int(tape.rows(_plain(invariant.examined_sql))[0][0])
     except duckdb.Error as error:
-        return _result(invariant, Outcome.INCONCLUSIVE, _unreadable(tape, error))
+        return _result(invariant, Outcome.INCONCLUSIVE, tape.why_unreadable(error))
     if violations:
         what = "thing contradicts" if violations == 1 else "things contradict"
         reason = f"{violations} {what} it, of {examined} examined"
@@ -76,25 +75,6 @@ def _doubt(tape: Tape, shoppers: Shoppers) -> str:
     if offered and unknown > offered * allowed:
         return f"{percent(unknown / offered)} of the intents ended unknown, {percent(allowed)} may"
     return ""
-
-
-def _unreadable(tape: Tape, error: Exception) -> str:
-    """A table that is missing is missing for a reason, and that was recorded."""
-    said = str(error).splitlines()[0]
-    read = tape.first("books-read")
-    errors = read.data.get("errors", {}) if read else {}
-    while (shared := _missing_of(said, tape.unmade)) is not None:
-        said = tape.unmade[shared]
-    source = _missing_of(said, errors)
-    if source is not None:
-        return f"no data: {errors[source]}"
-    if read is None:
-        return "no data: the books were not read"
-    return f"it could not be asked: {said}"
-
-
-def _missing_of(said: str, tables: Iterable[str]) -> str | None:
-    return next((table for table in sorted(tables) if f"Table with name {table} " in said), None)
 
 
 def _result(

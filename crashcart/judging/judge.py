@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.judging import delivery, evidence, summary, validity
+from crashcart.judging import delivery, evidence, incident, links, summary, validity
 from crashcart.judging.counters import Counters, read_counters
+from crashcart.judging.followup import read_follow_ups
 from crashcart.judging.invariants import judge_invariants
 from crashcart.judging.objectives import judge_objectives, tally
 from crashcart.judging.recovery import Goodput, judge_recovery
@@ -31,6 +32,8 @@ METRICS = (
     delivery.LATENESS,
     evidence.CALLS,
     summary.REQUESTS,
+    *links.METRICS,
+    incident.ALERTS,
 )
 
 
@@ -53,16 +56,18 @@ def _judge(tape: Tape) -> Verdict:
     shoppers = read_shoppers(tape)
     metrics = (*METRICS, *evidence.metrics(plan.faults), *(selector.metric for selector in _selectors(plan)))
     counters = read_counters(tape, metrics)
-    tallies = {objective.id: tally(plan, objective, counters, shoppers) for objective in plan.objectives}
+    follow_ups = read_follow_ups(tape)
+    tallies = {objective.id: tally(plan, objective, counters, shoppers, follow_ups) for objective in plan.objectives}
     objectives = judge_objectives(plan, tallies)
     windows = {fault.id: evidence.window_of(tape, fault) for fault in plan.faults}
     samples = evidence.read_samples(tape)
     seen = tuple(evidence.judge_evidence(fault, windows, plan.faults, samples, counters) for fault in plan.faults)
+    marks = incident.read_marks(tape)
     findings = discounted(
         Findings(
             validity=_validity(tape, objectives, seen, windows, shoppers, counters),
             objectives=objectives,
-            recovery=_recovery(tape, shoppers, counters),
+            recovery=_recovery(tape, shoppers, counters, windows, marks),
             invariants=judge_invariants(tape, shoppers),
         )
     )
@@ -90,13 +95,16 @@ def _judge(tape: Tape) -> Verdict:
         cost=cost,
         disagreements=summary.disagreements(tape, counters),
         crashcart_version=plan.crashcart_version,
+        links=links.read_links(plan, counters),
+        follow_up=follow_ups.summed_up(),
+        marks=marks,
     )
 
 
 def _selectors(plan: Plan) -> tuple[Selector, ...]:
-    """Of every SLO that something is expected of."""
+    """Of every SLO that something is expected of and that is counted in Prometheus."""
     names = {objective.slo for objective in plan.objectives} | set(plan.recovery.slos if plan.recovery else ())
-    slos = [plan.slo(name) for name in sorted(names)]
+    slos = [slo for name in sorted(names) if (slo := plan.slo(name)).told_within_s is None]
     return tuple(selector for slo in slos for selector in (slo.good, slo.total, slo.excluded) if selector is not None)
 
 
@@ -133,15 +141,22 @@ def _validity(
     )
 
 
-def _recovery(tape: Tape, shoppers: Shoppers, counters: Counters) -> RecoveryResult | None:
+def _recovery(
+    tape: Tape,
+    shoppers: Shoppers,
+    counters: Counters,
+    windows: dict[str, evidence.Window],
+    marks: tuple[incident.Mark, ...],
+) -> RecoveryResult | None:
     plan = tape.plan
     if plan.recovery is None:
         return None
     refused = shoppers.count(lambda group: group.outcome in REFUSED) if shoppers.unconfirmable else 0
-    return judge_recovery(
+    result = judge_recovery(
         plan,
         Goodput(shoppers.offered, shoppers.good),
         read_by_second(tape, plan.recovery.from_s),
         counters,
         unconfirmed=refused,
     )
+    return None if result is None else incident.taken_apart(result, plan.faults, windows, counters, marks)

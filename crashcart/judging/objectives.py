@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crashcart.judging.counters import Counters
+from crashcart.judging.followup import FollowUps
 from crashcart.judging.numbers import binomial_tail, holm, met, percent, ratio_outcome, rounded
 from crashcart.judging.shoppers import REFUSED, Group, Shoppers
 from crashcart.model.plan import Plan, PlannedObjective
@@ -33,9 +34,14 @@ class Tally:
         return self.total - self.excluded
 
 
-def tally(plan: Plan, objective: PlannedObjective, counters: Counters, shoppers: Shoppers) -> Tally:
+def tally(
+    plan: Plan, objective: PlannedObjective, counters: Counters, shoppers: Shoppers, follow_ups: FollowUps
+) -> Tally:
     """Count one objective's events, from the scraped counters; what is left out, from intents and books."""
     slo = plan.slo(objective.slo)
+    if slo.told_within_s is not None:
+        told, failed = follow_ups.count(objective.phase, objective.cohort, slo.told_within_s)
+        return Tally(told, failed, trouble=follow_ups.trouble)
     start_s = plan.phase(objective.phase).start_s
     good = counters.in_phase(slo.good, objective.phase, objective.cohort, start_s)
     total = counters.in_phase(slo.total, objective.phase, objective.cohort, start_s)

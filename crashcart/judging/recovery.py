@@ -20,6 +20,7 @@ WINDOW_EVENTS = 20
 """… and so many purchases: one that is lost is not a relapse, and 5 % of fewer than this is less than one."""
 MIN_EVENTS = 20
 INTENDED = "shopper_intended_total"
+METASTABLE = "what was broken had been mended, and the shop stayed down: a metastable failure"
 LAST_S = 1 << 40
 """After everything."""
 
@@ -88,7 +89,9 @@ def judge_recovery(
             break
         why = missed[0].why if missed else f"goodput over offered was under {percent(least)}"
         unclear = bool(missed) and all(state.unclear for state in missed)
-    outcome, reason = _decide(wanted, found, observed_for_s, why, unclear=unclear)
+    last_ratio = goodput.ratio(end_s - WINDOW_S, end_s)
+    stuck = bool(plan.faults) and last_ratio is not None and last_ratio < least - 1e-12
+    outcome, reason = _decide(wanted, found, observed_for_s, why, unclear=unclear, stuck=stuck)
     if outcome is Outcome.FAIL and unconfirmed:
         outcome, reason = (
             Outcome.INCONCLUSIVE,
@@ -106,7 +109,7 @@ def judge_recovery(
 
 
 def _decide(
-    wanted: PlannedRecovery, found: int | None, observed_for_s: float, why: str, *, unclear: bool
+    wanted: PlannedRecovery, found: int | None, observed_for_s: float, why: str, *, unclear: bool, stuck: bool
 ) -> tuple[Outcome, str]:
     if found is not None:
         after_s = max(0.0, found - wanted.from_s)
@@ -115,7 +118,8 @@ def _decide(
     if unclear:
         return Outcome.INCONCLUSIVE, why
     watched = f"not well again in the {observed_for_s:g} s that were watched"
-    return Outcome.FAIL, f"{watched}, of which the last {wanted.hold_s:g} s must be healthy: {why}"
+    metastable = f"; {METASTABLE}" if stuck else ""
+    return Outcome.FAIL, f"{watched}, of which the last {wanted.hold_s:g} s must be healthy: {why}{metastable}"
 
 
 @dataclass(frozen=True, slots=True)

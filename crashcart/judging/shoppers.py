@@ -112,9 +112,9 @@ class Shoppers:
 
 def read_shoppers(tape: Tape) -> Shoppers:
     """Ask the books about refusals, then count all intents."""
-    unconfirmable = _confirm(tape)
+    unconfirmable = confirm(tape)
     groups = [
-        Group(phase or "", meant or "", _labels(cohorts or "{}"), outcome, bool(excluded), bool(sent), n)
+        Group(phase or "", meant or "", cohort_labels(cohorts or "{}"), outcome, bool(excluded), bool(sent), n)
         for phase, meant, cohorts, outcome, excluded, sent, n in tape.rows(_GROUPS.format(meant=_meant(tape)))
     ]
     offered: Counter[int] = Counter()
@@ -143,7 +143,7 @@ def read_by_second(tape: Tape, since_s: float) -> BySecond:
     good: defaultdict[str, Counter[int]] = defaultdict(Counter)
     confirmed: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for cohorts, planned, meant, outcome, excluded, n in tape.rows(_BY_SECOND, [since_s, since_s]):
-        for cohort in _labels(cohorts or "{}"):
+        for cohort in cohort_labels(cohorts or "{}"):
             if excluded and meant is not None:
                 confirmed[cohort][meant] += n
             if planned >= since_s and not excluded:
@@ -152,8 +152,8 @@ def read_by_second(tape: Tape, since_s: float) -> BySecond:
     return BySecond(*({cohort: Tallied(n) for cohort, n in one.items()} for one in (offered, good, confirmed)))
 
 
-def _confirm(tape: Tape) -> str:
-    """Table `recording.confirmed`; why it is empty, where the books could not be asked."""
+def confirm(tape: Tape) -> str:
+    """Make the table `recording.confirmed`; why it is empty, where the books could not be asked."""
     import duckdb
 
     sql = tape.plan.truth.exclusions_sql.strip().rstrip(";")
@@ -175,6 +175,7 @@ def _meant(tape: Tape) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _labels(cohorts: str) -> tuple[str, ...]:
+def cohort_labels(cohorts: str) -> tuple[str, ...]:
+    """`{"network": "amex"}` → `all`, `network:amex`."""
     values: dict[str, str] = msgspec.json.decode(cohorts, type=dict[str, str])
     return ("all", *(f"{dimension}:{value}" for dimension, value in sorted(values.items())))

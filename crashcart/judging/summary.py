@@ -13,6 +13,7 @@ from crashcart.model.recording import Event
 from crashcart.model.verdict import Cost, PhaseNumbers
 
 LOST = ("failed", "blocked", "gave_up")
+ABANDONED = ("blocked", "gave_up")
 DIFFER = 0.01
 """Shares of good answers that differ by more are worth a line."""
 REQUESTS = "http_requests_total"
@@ -70,6 +71,8 @@ def cost(tape: Tape, shoppers: Shoppers) -> Cost:
         cpu_ms_per_order=rounded(sum(by_process.values()), 3) if by_process else None,
         cpu_ms_per_order_by_process={name: rounded(ms, 3) for name, ms in sorted(by_process.items())},
         neighbours_busy_share=neighbours,
+        carts_abandoned=shoppers.count(lambda group: group.outcome in ABANDONED),
+        average_order_cents=average_cents,
     )
 
 

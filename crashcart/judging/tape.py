@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ import msgspec
 from crashcart.judging.shared import make_shared, named
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.fault import LogRecord
+from crashcart.model.holding import with_times
 from crashcart.model.plan import PLAN_FORMAT, Phase, Plan
 from crashcart.model.recording import FILES, INTENT_COLUMNS, Event, Manifest
 from crashcart.recorder import relation, unreadable_lines, verify
@@ -91,6 +93,19 @@ class Tape:
         """The first event of that name."""
         return next((event for event in self.events if event.event == name), None)
 
+    def why_unreadable(self, error: Exception) -> str:
+        """Why a query of the project's failed. What is missing is missing for a reason, and that was recorded."""
+        said = str(error).splitlines()[0]
+        read = self.first("books-read")
+        errors = read.data.get("errors", {}) if read else {}
+        for _ in self.unmade:
+            shared = _missing_of(said, self.unmade)
+            said = self.unmade[shared] if shared else said
+        source = _missing_of(said, errors)
+        if source is not None:
+            return f"no data: {errors[source]}"
+        return f"it could not be asked: {said}" if read else "no data: the books were not read"
+
 
 @contextmanager
 def open_tape(directory: Path) -> Iterator[Tape]:
@@ -100,7 +115,7 @@ def open_tape(directory: Path) -> Iterator[Tape]:
     """
     import duckdb
 
-    plan = read_plan(directory)
+    planned = read_plan(directory)
     manifest = verify(directory) if (directory / FILES["manifest"]).exists() else None
     # What does not fit into memory must not be spilt into the folder one happens to be in.
     with (
@@ -114,12 +129,14 @@ def open_tape(directory: Path) -> Iterator[Tape]:
             }
         ) as database,
     ):
+        events = _lines(directory / FILES["events"], Event)
+        plan = as_held(planned, events, directory / FILES["events"])
         missing = _define(database, directory, plan)
         yield Tape(
             directory=directory,
             plan=plan,
             manifest=manifest,
-            events=_lines(directory / FILES["events"], Event),
+            events=events,
             faultlog=_lines(directory / FILES["faultlog"], LogRecord, _recorded_bytes(manifest, FILES["faultlog"])),
             summary=_summary(directory / "load-summary.json"),
             missing=missing,
@@ -127,6 +144,48 @@ def open_tape(directory: Path) -> Iterator[Tape]:
             unreadable=tuple(table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)),
             database=database,
         )
+
+
+class _Span(msgspec.Struct, frozen=True):
+    start_s: float
+    end_s: float
+
+
+class _PhaseSpan(_Span, frozen=True):
+    name: str
+
+
+class _FaultSpan(_Span, frozen=True):
+    id: str
+
+
+class _Times(msgspec.Struct, frozen=True):
+    phases: tuple[_PhaseSpan, ...]
+    faults: tuple[_FaultSpan, ...] = ()
+
+
+def as_held(plan: Plan, events: Sequence[Event], file: Path) -> Plan:
+    """The plan with the times that it was really given: an operator may end a phase that was held.
+
+    BadFile where the event is not what it should be: without it nothing can be judged.
+    """
+    told = next((event for event in reversed(events) if event.event == "phases"), None)
+    if told is None:
+        return plan
+    try:
+        times = msgspec.convert(told.data, _Times)
+    except msgspec.ValidationError as error:
+        raise BadFile(f"the event `phases` is not what it should be: {error}", file=file, line=None) from error
+    edges = [(phase.start_s, phase.end_s) for phase in times.phases]
+    in_order = all(start_s < end_s for start_s, end_s in edges) and all(a[1] == b[0] for a, b in pairwise(edges))
+    if [phase.name for phase in times.phases] != [phase.name for phase in plan.phases] or not in_order:
+        raise BadFile("the event `phases` tells of other phases than the plan", file=file, line=None)
+    phases = [Phase(phase.name, phase.start_s, phase.end_s) for phase in times.phases]
+    return with_times(plan, phases, {fault.id: (fault.start_s, fault.end_s) for fault in times.faults})
+
+
+def _missing_of(said: str, tables: Iterable[str]) -> str | None:
+    return next((table for table in sorted(tables) if f"Table with name {table} " in said), None)
 
 
 def read_plan(directory: Path) -> Plan:

@@ -206,20 +206,23 @@ class MadeUp:
                 recorder.probe(ProbeSample(quarter / 4, PROXY, side, ok, ms))
         if self.books:
             _write_orders(directory, self.intents)
+        recorder.close()
         if self.finished:
-            recorder.finish(
-                run_id="r1",
-                experiment=self.plan.name,
-                started_wall="a",
-                finished_wall="b",
-                ended=self.ended,
-                crashcart_version="0.0.0",
-                commit="c",
-                machine=Machine(2, 1, "k", "p", {}),
-            )
-        else:
-            recorder.close()
+            self.finish(directory)
         return directory
+
+    def finish(self, directory: Path) -> None:
+        """What a run does last."""
+        Recorder(directory).finish(
+            run_id="r1",
+            experiment=self.plan.name,
+            started_wall="a",
+            finished_wall="b",
+            ended=self.ended,
+            crashcart_version="0.0.0",
+            commit="c",
+            machine=Machine(2, 1, "k", "p", {}),
+        )
 
     def _kept(self, table: str, rows: list[Row]) -> list[Row]:
         return [row for number, row in enumerate(rows) if not self.drop(table, number)]
