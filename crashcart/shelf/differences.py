@@ -24,6 +24,7 @@ HOW_SINGLE = (
 RECOVERY_S, RECOVERY_SHARE = 2.0, 0.2
 LATENCY_MS, LATENCY_SHARE = 20.0, 0.25
 CPU_SHARE = 0.15
+NEIGHBOURS_SHARE = 0.1
 EVIDENCE_MS, EVIDENCE_SHARE = 5.0, 0.1
 
 _RANK = {Outcome.PASS: 2, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 0}
@@ -52,7 +53,7 @@ def changes(before: Verdict, after: Verdict) -> tuple[Change, ...]:
         *_checks(before, after),
         *_lost(before, after),
         *_cpu(before, after),
-        *_latency(before.phases, after.phases),
+        *_latency(before, after),
         *_links(before.links, after.links),
     ]
     return tuple(sorted(found, key=lambda one: WAYS.index(one.way)))
@@ -170,15 +171,28 @@ def _cpu(before: Verdict, after: Verdict) -> Iterator[Change]:
     was, now = before.cost.cpu_ms_per_order, after.cost.cpu_ms_per_order
     if not _apart(was, now, 0.0, CPU_SHARE) or was is None or now is None:
         return
-    neighbours = [words.share(one.cost.neighbours_busy_share) for one in (before, after)]
-    why = f"neighbours kept {neighbours[0]} of the machine busy, then {neighbours[1]}"
     told = [f"{words.decimal(one)} ms" for one in (was, now)]
-    yield Change("cost", "CPU an order", "worse" if now > was else "better", told[0], told[1], why)
+    yield Change("cost", "CPU an order", _slower(before, after, was, now), told[0], told[1], _neighbours(before, after))
 
 
-def _latency(before: Sequence[PhaseNumbers], after: Sequence[PhaseNumbers]) -> Iterator[Change]:
-    old = {one.name: one for one in before}
-    for now in after:
+def _slower(before: Verdict, after: Verdict, was: float, now: float) -> Way:
+    """More is worse; where others used the machine differently, it is only different."""
+    if _neighbours(before, after):
+        return "moved"
+    return "worse" if now > was else "better"
+
+
+def _neighbours(before: Verdict, after: Verdict) -> str:
+    """Said where they differed so much that neither CPU nor latency can be compared."""
+    was, now = before.cost.neighbours_busy_share, after.cost.neighbours_busy_share
+    if was is None or now is None or abs(now - was) <= NEIGHBOURS_SHARE:
+        return ""
+    return f"neighbours kept {was:.0%} of the machine busy, then {now:.0%}"
+
+
+def _latency(before: Verdict, after: Verdict) -> Iterator[Change]:
+    old: dict[str, PhaseNumbers] = {one.name: one for one in before.phases}
+    for now in after.phases:
         was = old.get(now.name)
         if was is None:
             continue
@@ -187,9 +201,9 @@ def _latency(before: Sequence[PhaseNumbers], after: Sequence[PhaseNumbers]) -> I
             ("p99", was.checkout_p99_ms, now.checkout_p99_ms),
         ):
             if _apart(a_ms, b_ms, LATENCY_MS, LATENCY_SHARE):
-                way: Way = "worse" if (b_ms or 0.0) > (a_ms or 0.0) else "better"
+                way = _slower(before, after, a_ms or 0.0, b_ms or 0.0)
                 told = (words.milliseconds(a_ms), words.milliseconds(b_ms))
-                yield Change("latency", f"{now.name} · checkout {name}", way, *told)
+                yield Change("latency", f"{now.name} · checkout {name}", way, *told, _neighbours(before, after))
 
 
 def _links(before: Sequence[LinkNumbers], after: Sequence[LinkNumbers]) -> Iterator[Change]:
