@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from crashcart.faults import decode_settings, registry
@@ -30,18 +31,19 @@ def _pairs(samples: Sequence[ProbeSample], since_s: float, proxies: Sequence[str
         (through, sides.get((proxy, t, "beside"))) for (proxy, t, side), through in sides.items() if side == "through"
     ]
     return [
-        Probe(through.t, through.ok, through.ms, beside.ok, beside.ms)
+        Probe(through.t, through.ok, through.ms, beside.ok, beside.ms, through.bytes, beside.bytes)
         for through, beside in twins
         if beside is not None
     ]
 
 
 class Watch:
-    def __init__(self, stack: SmallStack) -> None:
+    def __init__(self, stack: SmallStack, effect: Effect) -> None:
         self.samples: list[ProbeSample] = []
         self.t0 = time.monotonic()
         names = [proxy.name for proxy in stack.topology.proxies]
-        self.runner = ProbeRunner(stack.topology, names, self.samples.append, self.t0)
+        whole = names if effect.whole_answers else ()
+        self.runner = ProbeRunner(stack.topology, names, self.samples.append, self.t0, whole)
 
     def some(self, proxies: Sequence[str]) -> list[Probe]:
         """The next so many pairs of each of these proxies."""
@@ -63,6 +65,18 @@ def _shown(pairs: Sequence[Probe], effect: Effect) -> float:
         ("toxiproxy/latency", {"link": "door.shop[1]", "latency": "150ms", "jitter": "50ms", "direction": "upstream"}),
         ("toxiproxy/down", {"link": "door.shop"}),
         ("toxiproxy/down", {"link": "door.shop[0]"}),
+        ("toxiproxy/timeout", {"link": "door.shop"}),
+        ("toxiproxy/timeout", {"link": "door.shop[1]", "timeout": "200ms", "direction": "upstream"}),
+        ("toxiproxy/bandwidth", {"link": "door.shop", "rate_kb_s": 100}),
+        ("toxiproxy/bandwidth", {"link": "door.shop[0]", "rate_kb_s": 5}),
+        ("toxiproxy/bandwidth", {"link": "door.shop", "rate_kb_s": 16, "direction": "upstream"}),
+        ("toxiproxy/reset", {"link": "door.shop"}),
+        ("toxiproxy/reset", {"link": "door.shop[1]", "after": "300ms", "direction": "upstream"}),
+        ("toxiproxy/slicer", {"link": "door.shop", "size": 500, "variation": 100, "delay": "10ms"}),
+        ("toxiproxy/slicer", {"link": "door.shop[0]", "size": 1024, "delay": "5ms"}),
+        ("toxiproxy/limit-data", {"link": "door.shop", "bytes": 1000}),
+        ("toxiproxy/flaky", {"link": "door.shop", "share": 0.5}),
+        ("toxiproxy/flaky", {"link": "door.shop[1]", "share": 0.5, "how": "timeout"}),
         ("service/kill", {"service": "shop[1]"}),
     ],
 )
@@ -70,10 +84,12 @@ def test_a_fault_is_measured_while_it_is_there_and_neither_before_nor_after(
     small_stack: SmallStack, tmp_path: Path, kind: str, settings: dict[str, Any]
 ) -> None:
     fault = planned(kind, settings)
+    if kind == "toxiproxy/flaky":
+        fault = msgspec.structs.replace(fault, slices=((0.0, 60.0),))
     others = [proxy.name for proxy in small_stack.topology.proxies if proxy.name not in fault.watched]
     nothing = Effect("none", at_least_ms=100.0)
     injector = Injector(FaultLog(tmp_path / "log"), small_stack, registry())
-    watch = Watch(small_stack)
+    watch = Watch(small_stack, fault.effect)
     watch.runner.start()
     try:
         assert _shown(watch.some(fault.watched), nothing) >= MOST
@@ -97,7 +113,7 @@ def test_the_example_of_the_docs_works_as_it_stands(small_stack: SmallStack) -> 
     targets = fault.targets(settings, DESIGN)
     made = PlannedFault("f1", fault.kind, {}, "", targets, targets, (), 0.0, 10.0, fault.effect(settings))
     steps = fault.steps(settings, made, small_stack.topology)
-    watch = Watch(small_stack)
+    watch = Watch(small_stack, fault.effect(settings))
     watch.runner.start()
     try:
         for step in steps:
@@ -111,13 +127,27 @@ def test_the_example_of_the_docs_works_as_it_stands(small_stack: SmallStack) -> 
         watch.runner.stop()
 
 
-@pytest.mark.parametrize("kind", ["noop", "toxiproxy/latency", "toxiproxy/down", "service/kill"])
+TWICE: list[tuple[str, dict[str, object]]] = [
+    ("noop", {}),
+    ("toxiproxy/latency", {"latency": "300ms"}),
+    ("toxiproxy/down", {}),
+    ("toxiproxy/timeout", {}),
+    ("toxiproxy/bandwidth", {"rate_kb_s": 10}),
+    ("toxiproxy/reset", {"after": "200ms"}),
+    ("toxiproxy/slicer", {"size": 100, "delay": "10ms"}),
+    ("toxiproxy/limit-data", {"bytes": 100}),
+    ("toxiproxy/flaky", {"share": 0.5}),
+    ("toxiproxy/flaky", {"share": 0.5, "how": "timeout"}),
+    ("service/kill", {"service": "shop"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "raw"), TWICE)
 def test_a_fault_is_undone_twice_or_without_having_been_done_and_nothing_is_the_worse(
-    small_stack: SmallStack, kind: str
+    small_stack: SmallStack, kind: str, raw: dict[str, object]
 ) -> None:
-    raw = {"service": "shop"} if kind == "service/kill" else {"link": "door.shop"}
-    if kind == "toxiproxy/latency":
-        raw["latency"] = "300ms"
+    if "service" not in raw:
+        raw = {"link": "door.shop", **raw}
     fault = registry()[kind]
     made = planned(kind, dict(raw))
     steps = fault.steps(decode_settings(fault, raw), made, small_stack.topology)

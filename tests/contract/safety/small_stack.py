@@ -37,8 +37,15 @@ PAGE = """
 import socket, sys, threading
 def serve(connection):
     with connection:
-        connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
+        asked = b""
+        while b"\\r\\n\\r\\n" not in asked:
+            more = connection.recv(65536)
+            if not more:
+                return
+            asked += more
+        page = b"#" * 20000 if asked.startswith(b"GET /metrics") else b"ok"
+        head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n"
+        connection.sendall(head % len(page) + page)
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
