@@ -27,7 +27,7 @@ help: ## show this
 .PHONY: demo
 demo: .venv/project ## boot the shop, take a card processor away at peak, print the verdict
 	@$(PY) -m crashcart setup
-	@$(PY) -m crashcart run $(DEMO)
+	@$(PY) -m crashcart run --yes $(DEMO)
 
 .PHONY: test
 test: check ## check, then every test: unit, contract, end to end

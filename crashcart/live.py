@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -19,12 +22,43 @@ from crashcart.ports import Snapshot
 PLAIN_EVERY_S = 5.0
 
 
+class _Screen:
+    """A console that may go away: nobody's reading it is no reason to end a run in a hurry, or to leave it broken."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._gone = False
+
+    def draw(self, what: Callable[[], object]) -> None:
+        """Draw, if there is anything to draw on."""
+        if self._gone:
+            return
+        try:
+            what()
+        except BrokenPipeError:  # who reads the pipe has left; the end of the command says so
+            self._gone = True
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self._gone = True
+            _to_nowhere()
+
+
+def _to_nowhere() -> None:
+    """The terminal is gone: whatever is still said to it would raise, at the interpreter's end, too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
 class PlainView:
     """One line every few seconds: for logs and pipes."""
 
     def __init__(self, plan: Plan, console: Console) -> None:
         self._plan = plan
         self._console = console
+        self._screen = _Screen(console)
         self._began = time.monotonic()
         self._next_s = 0.0
 
@@ -37,7 +71,7 @@ class PlainView:
     def note(self, text: str) -> None:
         """One line, with the seconds since the beginning."""
         line = Text(f"{time.monotonic() - self._began:7.1f} s  {text}")
-        self._console.print(line, soft_wrap=True)
+        self._screen.draw(lambda: self._console.print(line, soft_wrap=True))
 
     def show(self, snapshot: Snapshot) -> None:
         """A line now and then."""
@@ -57,6 +91,7 @@ class LiveView:
         self._plan = plan
         self._console = console
         self._began = time.monotonic()
+        self._screen = _Screen(console)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -66,15 +101,16 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.__exit__(kind, error, trace)
+        self._screen.draw(lambda: self._live.__exit__(kind, error, trace))
 
     def note(self, text: str) -> None:
         """Stays above the table."""
-        self._live.console.print(Text(f"{time.monotonic() - self._began:7.1f} s  {text}", style="dim"))
+        line = Text(f"{time.monotonic() - self._began:7.1f} s  {text}", style="dim")
+        self._screen.draw(lambda: self._live.console.print(line))
 
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
-        self._live.update(self._draw(snapshot), refresh=True)
+        self._screen.draw(lambda: self._live.update(self._draw(snapshot), refresh=True))
 
     def _draw(self, snapshot: Snapshot) -> RenderableType:
         head = Text.assemble(
@@ -82,6 +118,12 @@ class LiveView:
             f"  {max(snapshot.phase_ends_s - snapshot.t, 0):.0f} s left,",
             f" {max(snapshot.ends_s - snapshot.t, 0):.0f} s in all",
         )
+        if snapshot.holding:
+            head = Text.assemble(
+                (f" {snapshot.phase.upper()} ", "reverse bold"),
+                ("  holding: press Enter to go on", "bold yellow"),
+                f", or `crashcart next`; {max(snapshot.phase_ends_s - snapshot.t, 0):.0f} s at most",
+            )
         bar = Table.grid()
         bar.add_row(ProgressBar(total=snapshot.ends_s, completed=max(snapshot.t, 0), width=60))
         return Group(Text(), head, bar, self._rates(snapshot), self._slis(snapshot), self._faults(snapshot))

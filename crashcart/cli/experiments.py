@@ -81,7 +81,8 @@ def plan(
     if as_json:
         click.echo(wiring.plan_json(made))
     else:
-        render_plan(made, console_for())
+        console, project = console_for(), project_of(ctx)
+        render_plan(made, console, wiring.capacity_of(project, made, console))
 
 
 _RUN_OPTIONS: tuple[_Decorator, ...] = (
@@ -96,6 +97,13 @@ _RUN_OPTIONS: tuple[_Decorator, ...] = (
         metavar="N",
         help="Run again what came to nothing, at most so often. What counts is the last.",
     ),
+    click.option("-y", "--yes", is_flag=True, help="Don't ask before anything is broken."),
+    click.option(
+        "--hold",
+        type=click.Choice(["baseline", "fault", "recovery"]),
+        help="That phase goes on until Enter, or `crashcart next`. At a terminal, one experiment.",
+    ),
+    click.option("--hold-at-most", default="30m", metavar="DURATION", help="And no longer.  [default: 30m]"),
     click.option("--fail-fast", is_flag=True, help="End at the first that does not pass."),
     click.option("--junit", type=click.Path(path_type=Path), help="One JUnit file for all, there too."),
     click.option(

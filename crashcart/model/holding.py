@@ -37,7 +37,8 @@ def cut_phases(phases: Sequence[Phase], name: str, end_s: float) -> tuple[Phase,
         if phase.name == name:
             found.append(_resized(phase, phase.start_s, end_s))
         elif phase.start_s >= cut.end_s:
-            found.append(_resized(phase, phase.start_s - moved_s, phase.end_s - moved_s))
+            # begins where the one before it ends, to the last digit
+            found.append(_resized(phase, found[-1].end_s, phase.end_s - moved_s))
         else:
             found.append(phase)
     return tuple(found)

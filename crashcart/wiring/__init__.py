@@ -2,6 +2,7 @@
 
 from crashcart.wiring.choosing import choose, parse_tags
 from crashcart.wiring.plans import make_plan, plan_json
+from crashcart.wiring.preflight import capacity_of
 from crashcart.wiring.recordings import judge_again, report_again
 from crashcart.wiring.shelf import diff_runs, diff_suites, list_runs, list_suites, prune_runs, show_run
 from crashcart.wiring.stacks import stack_down, stack_logs, stack_status, stack_up
@@ -9,6 +10,7 @@ from crashcart.wiring.suites import RunRequest, run_suite
 
 __all__ = [
     "RunRequest",
+    "capacity_of",
     "choose",
     "diff_runs",
     "diff_suites",

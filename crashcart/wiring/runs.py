@@ -19,11 +19,13 @@ from crashcart.loading import Project
 from crashcart.model.errors import CrashcartError, NotUndone, UsageError
 from crashcart.model.plan import Plan
 from crashcart.wiring.parts import make_parts
+from crashcart.wiring.preflight import keep_capacity
 from crashcart.wiring.recordings import judge_recording
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from crashcart.model.holding import Hold
     from crashcart.model.recording import Machine
     from crashcart.model.verdict import Verdict
     from crashcart.running.interrupts import Interrupts
@@ -74,7 +76,15 @@ def machine_taken(holder: str, console: Console) -> Iterator[None]:
         yield
 
 
-def run_in(bench: Bench, made: Plan, run_id: str, console: Console, interrupts: Interrupts, tell: Tell) -> Verdict:
+def run_in(
+    bench: Bench,
+    made: Plan,
+    run_id: str,
+    console: Console,
+    interrupts: Interrupts,
+    tell: Tell,
+    hold: Hold | None = None,
+) -> Verdict:
     """One run on a machine that is taken, judged and reported; `tell` is called with the verdict.
 
     Raises NotUndone where something is still broken, when all that is done; BootError; UsageError where there is no
@@ -84,7 +94,7 @@ def run_in(bench: Bench, made: Plan, run_id: str, console: Console, interrupts: 
     from crashcart.running import Prepared, run
 
     out = _new_recording(bench.runs_dir, made.name, run_id)
-    prepared = Prepared(made, run_id, bench.project.root, out, bench.commit, bench.machine, os.environ)
+    prepared = Prepared(made, run_id, bench.project.root, out, bench.commit, bench.machine, os.environ, hold)
     not_undone: NotUndone | None = None
     try:
         with make_view(made, console) as view:
@@ -97,6 +107,8 @@ def run_in(bench: Bench, made: Plan, run_id: str, console: Console, interrupts: 
         _point_latest(bench.runs_dir, out)
         verdict = judge_recording(out)
         tell(out, verdict)
+        if hold is None:  # who holds a phase mends and tries things meanwhile
+            keep_capacity(bench.project, made, verdict, console)
     finally:
         # whatever becomes of the report: that something is still broken comes first
         if not_undone is not None:

@@ -10,16 +10,18 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from crashcart.loading import Project
-from crashcart.model.errors import CrashcartError, ExitStatus
+from crashcart.model.errors import CrashcartError, ExitStatus, UsageError
 from crashcart.model.plan import Plan
 from crashcart.wiring.choosing import choose, parse_tags
 from crashcart.wiring.plans import make_plans
+from crashcart.wiring.preflight import make_held_plan, preflight
 from crashcart.wiring.recordings import judge_recording, show_line, show_verdict
 from crashcart.wiring.runs import Bench, machine_taken, make_bench, new_id, run_in
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from crashcart.model.holding import Hold
     from crashcart.model.verdict import Verdict
     from crashcart.running.interrupts import Interrupts
     from crashcart.shelf.suite import Attempt
@@ -41,6 +43,11 @@ class RunRequest:
     rerun_inconclusive: int = 0
     """How often an experiment that came to nothing is run again."""
     fail_fast: bool = False
+    yes: bool = False
+    """Nobody is asked before anything is broken."""
+    hold: str | None = None
+    """The phase that goes on until somebody says so."""
+    hold_at_most: str = "30m"
 
     @property
     def is_suite(self) -> bool:
@@ -60,23 +67,35 @@ def run_suite(project: Project, request: RunRequest, console: Console) -> int:
     Raises:
         UsageError: nothing was started, and why.
     """
+    if request.hold is not None:
+        return _run_held(project, request, request.hold, console)
     chosen = choose(project, request.experiments, parse_tags(request.tags, request.not_tags))
     plans = make_plans(project, chosen.paths, request.overrides)
     for note in chosen.notes:
         console.print(note, markup=False)
     bench = make_bench(project, request.out or project.runs_dir)
+    preflight(project, plans, console, yes=request.yes)
     if len(plans) == 1 and not request.is_suite:
         return _run_alone(bench, plans[0], console)
     return _run_several(bench, plans, request, console)
 
 
-def _run_alone(bench: Bench, made: Plan, console: Console) -> int:
+def _run_held(project: Project, request: RunRequest, phase: str, console: Console) -> int:
+    if request.is_suite:
+        raise UsageError("of several runs none can be held", where="--hold", remedy="name one experiment, and no suite")
+    made, hold = make_held_plan(project, request.experiments[0], request.overrides, phase, request.hold_at_most)
+    bench = make_bench(project, request.out or project.runs_dir)
+    preflight(project, (made,), console, yes=request.yes)
+    return _run_alone(bench, made, console, hold)
+
+
+def _run_alone(bench: Bench, made: Plan, console: Console, hold: Hold | None = None) -> int:
     from crashcart.running.interrupts import Interrupts
 
     run_id = new_id()
     with machine_taken(run_id, console):
         verdict = run_in(
-            bench, made, run_id, console, Interrupts(), lambda out, verdict: show_verdict(out, verdict, console)
+            bench, made, run_id, console, Interrupts(), lambda out, verdict: show_verdict(out, verdict, console), hold
         )
     return verdict.exit_status
 

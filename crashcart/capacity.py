@@ -1,0 +1,170 @@
+"""What this machine holds, learnt from valid runs: a pre-flight for the next one's load.
+
+How it is reckoned. Over the baseline of a valid run, whose objectives were met, it is measured how much CPU a completed
+order took, everything included (services, databases, proxies, Prometheus, load, harness), and how busy everybody else
+kept the machine. The rate that the machine is expected to hold is then
+
+    cores × (0.85 − the others' share) ÷ CPU of an order
+
+0.85, because the knee lies there: at 21.6 ms an order, two cores held 80 orders a second and did not hold 86. It is
+an estimate: an order costs more where fewer of them share what a second costs anyway, and another day has other
+neighbours. A rate that was really held counts for itself where it is higher.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from crashcart.model.plan import Plan
+from crashcart.model.verdict import Outcome, Verdict
+from crashcart.safety.active import state_home
+
+FORMAT = "crashcart/capacity/v1"
+BUSY_AT_MOST = 0.85
+WARN_OVER = 0.85
+KEPT_EACH = 10
+KEPT_KEYS = 200
+MAX_BYTES = 4_000_000
+
+Level = Literal["unknown", "fine", "near", "over"]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What one valid run showed."""
+
+    wall: str
+    experiment: str
+    per_s: float
+    """Purchase intents a second of its baseline."""
+    cpu_ms_per_order: float
+    cores: int
+    neighbours_share: float
+    """Of all cores, 0 to 1."""
+
+
+class Book(msgspec.Struct, frozen=True):
+    """`$XDG_STATE_HOME/crashcart/capacity.json`."""
+
+    format: str = FORMAT
+    held: dict[str, tuple[Held, ...]] = {}
+    """By machine, project, design, runtime and scenario; the latest last."""
+
+
+class Foresight(msgspec.Struct, frozen=True):
+    """What is to be said before a run."""
+
+    level: Level
+    text: str
+    share: float | None = None
+    """Of the peak in what is expected to hold; None where nothing is known."""
+
+
+def expected_per_s(held: Held) -> float:
+    """Purchase intents a second that the machine is expected to hold, by what that run showed."""
+    free = max(BUSY_AT_MOST - held.neighbours_share, 0.05)
+    return held.cores * free / (held.cpu_ms_per_order / 1000)
+
+
+def foresee(plan: Plan, known: tuple[Held, ...]) -> Foresight:
+    """The plan's peak beside what the machine is expected to hold. Pure. Judged by the run at the highest rate."""
+    if not known:
+        text = "not known yet on this machine; any valid run of this design tells (such as a short one without faults)"
+        return Foresight("unknown", text)
+    best = max(known, key=lambda held: (held.per_s, held.wall))
+    highest = best.per_s
+    bound = max(expected_per_s(best), highest)
+    share = plan.peak_per_s / bound
+    level: Level = "over" if share > 1 else "near" if share > WARN_OVER else "fine"
+    others = f", others kept {best.neighbours_share:.0%} of them busy" if best.neighbours_share >= 0.005 else ""
+    text = (
+        f"peak {plan.peak_per_s:g}/s is {share:.0%} of the {bound:.0f}/s that this machine is expected to hold"
+        f" (an estimate: an order took {best.cpu_ms_per_order:.1f} ms of CPU at {best.per_s:.0f}/s"
+        f" on {best.cores} cores{others}; the highest rate held so far is {highest:.0f}/s)"
+    )
+    advice = {
+        "near": "; close to the knee: the run may come to nothing",
+        "over": "; MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s",
+    }
+    return Foresight(level, text + advice.get(level, ""), share)
+
+
+def measured(plan: Plan, verdict: Verdict, cores: int, wall: str) -> Held | None:
+    """What a run showed; None where it does not count, or its baseline missed an objective."""
+    baseline = next((phase for phase in verdict.phases if phase.name == "baseline"), None)
+    cost = verdict.cost
+    well = all(one.outcome is Outcome.PASS for one in verdict.objectives if one.phase == "baseline")
+    if not verdict.valid or not well or baseline is None or not cost.cpu_ms_per_order:
+        return None
+    duration_s = baseline.end_s - baseline.start_s
+    if duration_s <= 0 or not baseline.offered:
+        return None
+    per_s = round(baseline.offered / duration_s, 2)
+    return Held(wall, plan.name, per_s, cost.cpu_ms_per_order, cores, cost.neighbours_busy_share or 0.0)
+
+
+def key_of(plan: Plan, project: Path) -> str:
+    """One machine, project, design, runtime and scenario."""
+    return " · ".join(
+        (_machine(), str(project.resolve()), plan.design.metadata.name, plan.runtime, plan.scenario or "-")
+    )
+
+
+def recall(plan: Plan, project: Path) -> tuple[tuple[Held, ...], str]:
+    """What is known, and a word where what was kept can't be read: it is as if nothing were known then."""
+    book, problem = _read(_path())
+    return book.held.get(key_of(plan, project), ()), problem
+
+
+def remember(plan: Plan, verdict: Verdict, project: Path) -> str:
+    """Keep what a run showed. Returns "" or why it could not be kept: no reason to do anything else."""
+    held = measured(plan, verdict, os.cpu_count() or 1, datetime.now(UTC).isoformat(timespec="seconds"))
+    if held is None:
+        return ""
+    path, key = _path(), key_of(plan, project)
+    book, _ = _read(path)
+    kept = dict(book.held)
+    rows = (*kept.pop(key, ()), held)
+    kept[key] = rows[-KEPT_EACH:]
+    for oldest in list(kept)[:-KEPT_KEYS]:
+        del kept[oldest]
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial.write_bytes(msgspec.json.encode(Book(held=kept)))
+        partial.replace(path)
+    except OSError as problem:
+        return f"what this machine held can't be kept ({path}: {problem.strerror})"
+    return ""
+
+
+def _path() -> Path:
+    return state_home() / "capacity.json"
+
+
+def _read(path: Path) -> tuple[Book, str]:
+    try:
+        with path.open("rb") as file:
+            book = msgspec.json.decode(file.read(MAX_BYTES), type=Book)
+    except FileNotFoundError:
+        return Book(), ""
+    except (OSError, msgspec.DecodeError) as problem:
+        return Book(), f"what this machine held before can't be read and is ignored ({path}: {problem})"
+    if book.format != FORMAT:
+        return Book(), f"what this machine held before is of another format and is ignored ({path}: {book.format})"
+    return book, ""
+
+
+def _machine() -> str:
+    """Not its name: cores, memory, and a number that changes with an installation."""
+    try:
+        identity = Path("/etc/machine-id").read_bytes()
+    except OSError:
+        identity = b""
+    memory_mib = (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) >> 20
+    return f"{os.cpu_count()} cores, {memory_mib} MiB, {hashlib.sha256(identity).hexdigest()[:8]}"

@@ -1,0 +1,118 @@
+"""What a machine is said to hold is what valid runs measured on it, and nothing is said that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from crashcart import capacity
+from crashcart.capacity import Held, expected_per_s, foresee, measured, recall, remember
+from crashcart.model.verdict import Cost, Outcome, PhaseNumbers, Verdict
+from tests.unit.running.test_timeline import demo
+
+HELD = Held("2026-01-01T00:00:00+00:00", "demo", 40.0, 20.0, 2, 0.05)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "crashcart" / "capacity.json"
+
+
+def _verdict(**changed: object) -> Verdict:
+    baseline = PhaseNumbers("baseline", 10.0, 30.0, 800, 800, 0, 0, 0, 0, 20.0, 90.0)
+    verdict = Verdict(
+        format="",
+        experiment="demo",
+        title="",
+        hypothesis="",
+        run_id="",
+        outcome=Outcome.FAIL,
+        exit_status=1,
+        headline="",
+        reasons=(),
+        look_at=(),
+        ended="completed",
+        valid=True,
+        validity=(),
+        evidence=(),
+        objectives=(),
+        recovery=None,
+        invariants=(),
+        phases=(baseline,),
+        cost=Cost(0, 0, 20.0, {}, 0.05),
+        disagreements=(),
+        crashcart_version="",
+    )
+    return msgspec.structs.replace(verdict, **changed)
+
+
+def test_the_bound_is_the_free_cores_up_to_the_knee_over_what_an_order_takes() -> None:
+    """2 × (0.85 − 0.05) cores ÷ 20 ms."""
+    assert expected_per_s(HELD) == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize(
+    ("peak_per_s", "level", "says"),
+    [(40.0, "fine", "50% of the 80/s"), (70.0, "near", "close to the knee"), (90.0, "over", "MORE THAN IT HOLDS")],
+)
+def test_a_peak_is_told_as_a_share_and_warned_of(peak_per_s: float, level: str, says: str) -> None:
+    made = msgspec.structs.replace(demo(), peak_per_s=peak_per_s)
+    found = foresee(made, (HELD,))
+    assert found.level == level
+    assert says in found.text
+    assert "an estimate" in found.text
+
+
+def test_a_rate_that_was_really_held_counts_where_it_is_higher_than_the_estimate() -> None:
+    held = msgspec.structs.replace(HELD, per_s=100.0, cpu_ms_per_order=25.0)
+    assert foresee(demo(), (HELD, held)).share == pytest.approx(0.4)
+
+
+def test_the_first_time_nothing_is_known_and_it_is_said_how_to_find_out() -> None:
+    known, problem = recall(demo(), Path())
+    assert (known, problem) == ((), "")
+    found = foresee(demo(), known)
+    assert found.share is None
+    assert "any valid run" in found.text
+
+
+def test_what_a_valid_run_showed_is_known_before_the_next_of_the_same_kind() -> None:
+    made = demo()
+    assert remember(made, _verdict(), Path()) == ""
+    known, _ = recall(made, Path())
+    assert [(held.per_s, held.cpu_ms_per_order, held.neighbours_share) for held in known] == [(40.0, 20.0, 0.05)]
+    assert recall(msgspec.structs.replace(made, scenario="flash-deal"), Path())[0] == ()
+    assert recall(made, Path("/elsewhere"))[0] == ()
+
+
+def test_a_run_that_does_not_count_teaches_nothing() -> None:
+    made = demo()
+    assert measured(made, _verdict(valid=False), 2, "") is None
+    assert measured(made, _verdict(phases=()), 2, "") is None
+    assert measured(made, _verdict(cost=Cost(0, 0, None, {}, None)), 2, "") is None
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"held": 3}', b'{"format": "crashcart/capacity/v9"}', b"\xff\x00"])
+def test_what_can_not_be_read_is_ignored_with_a_word_and_begun_anew(home: Path, content: bytes) -> None:
+    home.parent.mkdir(parents=True)
+    home.write_bytes(content)
+    known, problem = recall(demo(), Path())
+    assert known == ()
+    assert "is ignored" in problem
+    assert remember(demo(), _verdict(), Path()) == ""
+    assert len(recall(demo(), Path())[0]) == 1
+
+
+def test_a_state_folder_that_can_not_be_written_is_told_and_no_error(home: Path) -> None:
+    home.parent.parent.mkdir(exist_ok=True)
+    home.parent.write_text("a file in the way")
+    assert "can't be kept" in remember(demo(), _verdict(), Path())
+
+
+def test_only_so_much_is_kept(home: Path) -> None:
+    for _ in range(capacity.KEPT_EACH + 3):
+        remember(demo(), _verdict(), Path())
+    assert len(recall(demo(), Path())[0]) == capacity.KEPT_EACH
