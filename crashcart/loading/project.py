@@ -89,6 +89,9 @@ class Project:
                 raise BadFile(
                     f"there is another SLO {slo.name!r}", file=slo.file, line=None, remedy="rename one of them"
                 )
+            if slo.told_within_s is not None and not self.truth.follow_up_sql:
+                what = f"{slo.name} asks who was written to, and nothing tells"
+                raise BadFile(what, file=slo.file, line=None, remedy="write stack/truth/follow-up.sql")
             found[slo.name] = slo
         return found
 

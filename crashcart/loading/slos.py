@@ -1,4 +1,7 @@
-"""`stack/slos/*.yaml`, OpenSLO v1 → Slo. What of OpenSLO is read: ratio metrics of plain counter selectors."""
+"""`stack/slos/*.yaml`, OpenSLO v1 → Slo. What of OpenSLO is read: ratio metrics of plain counter selectors.
+
+And of one source of our own, `Books`: what is counted after the run.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from crashcart.loading.decode import decode
 from crashcart.loading.experiments import check_head
 from crashcart.loading.yamltree import Path_, Tree, read_tree
 from crashcart.model.hints import did_you_mean
-from crashcart.model.slo import Selector, Slo, parse_selector
+from crashcart.model.slo import FAILED_ORDERS, FAILED_ORDERS_TOLD, Selector, Slo, parse_selector
+from crashcart.model.units import Duration
 
 _EXCLUDED = "crashcart/excluded-when-confirmed"
 _ONLY_FAILURES = "crashcart/only-failures"
 _SETTLED = "crashcart/settled"
+_BOOKS = "books"
+_FAILED_ORDERS = "failed-orders"
 
 
 class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -25,13 +31,18 @@ class _Metadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     labels: dict[str, Any] = {}
 
 
-class _QuerySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    query: str
+class _SourceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    query: str = ""
+    """Of Prometheus."""
+    count: str = ""
+    """Of the books …"""
+    told_within: Duration | None = None
+    """… and of these, which are good."""
 
 
 class _MetricSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: str
-    spec: _QuerySpec
+    spec: _SourceSpec
 
 
 class _Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -97,19 +108,23 @@ def read_slo(path: Path, shown_as: str, cohorts: frozenset[str]) -> Slo:
             raise tree.error(
                 ("metadata", "annotations", key), f"unknown annotation {key}", did_you_mean(key, known, "annotations")
             )
+    told_within_s = _told_within_s(tree, base, ratio)
+    if told_within_s is not None and known & document.metadata.annotations.keys():
+        raise tree.error(("metadata", "annotations"), "annotations are for SLOs of counters", "leave them out")
     excluded = document.metadata.annotations.get(_EXCLUDED)
     settled = document.metadata.annotations.get(_SETTLED)
     return Slo(
         name=document.metadata.name,
         title=document.metadata.display_name or document.metadata.name,
         service=document.spec.service,
-        good=_selector(tree, (*base, "good"), ratio.good),
-        total=_selector(tree, (*base, "total"), ratio.total),
+        good=_selector(tree, (*base, "good"), ratio.good) if told_within_s is None else FAILED_ORDERS_TOLD,
+        total=_selector(tree, (*base, "total"), ratio.total) if told_within_s is None else FAILED_ORDERS,
         objectives=_objectives(tree, document.spec.objectives, cohorts),
         excluded=_parse(tree, ("metadata", "annotations", _EXCLUDED), excluded) if excluded else None,
         settled=_parse(tree, ("metadata", "annotations", _SETTLED), settled) if settled else None,
-        only_failures=document.metadata.annotations.get(_ONLY_FAILURES) == "true",
+        only_failures=told_within_s is not None or document.metadata.annotations.get(_ONLY_FAILURES) == "true",
         file=shown_as,
+        told_within_s=told_within_s,
     )
 
 
@@ -132,10 +147,37 @@ def _objectives(tree: Tree, objectives: tuple[_Objective, ...], cohorts: frozens
     return found
 
 
+def _told_within_s(tree: Tree, base: Path_, ratio: _Ratio) -> float | None:
+    """Of an SLO that is counted in the books: within how long a shopper must have been written to. None for others."""
+    sides = {"good": ratio.good.metric_source, "total": ratio.total.metric_source}
+    if not any(source.type.lower() == _BOOKS for source in sides.values()):
+        return None
+    for side, source in sides.items():
+        path: Path_ = (*base, side, "metricSource")
+        if source.type.lower() != _BOOKS:
+            what = f"{side} is read from {source.type}, and the other side from the books"
+            raise tree.error((*path, "type"), what, "read both from one source")
+        if source.spec.count != _FAILED_ORDERS or source.spec.query:
+            raise tree.error((*path, "spec"), "of the books only failed orders are counted", f"count: {_FAILED_ORDERS}")
+    if ratio.total.metric_source.spec.told_within is not None:
+        what = "total counts every failed order, told or not"
+        raise tree.error((*base, "total", "metricSource", "spec", "toldWithin"), what, "leave toldWithin out")
+    within = ratio.good.metric_source.spec.told_within
+    if within is None or within <= 0:
+        what = "good does not say within how long a shopper must be told"
+        raise tree.error((*base, "good", "metricSource", "spec"), what, "add toldWithin: 60s")
+    return float(within)
+
+
 def _selector(tree: Tree, path: Path_, metric: _Metric) -> Selector:
     if metric.metric_source.type.lower() != "prometheus":
-        raise tree.error((*path, "metricSource", "type"), "only Prometheus is read", "type: Prometheus")
-    return _parse(tree, (*path, "metricSource", "spec", "query"), metric.metric_source.spec.query)
+        raise tree.error((*path, "metricSource", "type"), "only Prometheus and Books are read", "type: Prometheus")
+    spec: Path_ = (*path, "metricSource", "spec")
+    if not metric.metric_source.spec.query:
+        raise tree.error(spec, "there is no query", "write query: and a counter's selector")
+    if metric.metric_source.spec.count or metric.metric_source.spec.told_within is not None:
+        raise tree.error(spec, "count and toldWithin are for type: Books", "leave them out")
+    return _parse(tree, (*spec, "query"), metric.metric_source.spec.query)
 
 
 def _parse(tree: Tree, path: Path_, query: str) -> Selector:

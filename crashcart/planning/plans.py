@@ -150,6 +150,9 @@ def _phases(file: ExperimentFile, program: LoadProgram) -> tuple[Phase, ...]:
 def _known_slo(file: ExperimentFile, slos: Mapping[str, Slo], name: str, path: Path_) -> str:
     if name not in slos:
         raise file.error(path, f"there is no SLO {name!r}", did_you_mean(name, slos, "SLOs"))
+    if slos[name].told_within_s is not None:
+        what = f"{name} is counted from the books, which are read when the run is over"
+        raise file.error(path, what, "expect it of a phase, under expect.baseline or expect.fault")
     return name
 
 
