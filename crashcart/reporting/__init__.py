@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crashcart.model.recording import FILES
-from crashcart.model.verdict import FailedOrder, Verdict
+from crashcart.model.verdict import Verdict
 
 __all__ = ["unwritten", "write_all"]
 
 _PAGE = "report.html"
+_MOST_ORDERS = 200_000
+"""In `failed-orders.csv`; a run that lost more has other problems than who to write to first."""
 _REPORTS = (FILES["verdict"], "junit.xml", "failed-orders.csv", "report.md", _PAGE)
 
 
@@ -22,6 +24,7 @@ def write_all(recording_dir: Path, verdict: Verdict) -> Path:
     write the others, nor not to show the verdict: `unwritten` names it. BadFile where the folder holds no plan.
     """
     # imported late: `--help` need not wait for templates and DuckDB
+    from crashcart.judging import failed_orders
     from crashcart.reporting.csvfile import write_failed_orders
     from crashcart.reporting.files import CannotWrite
     from crashcart.reporting.html import write_page
@@ -29,7 +32,7 @@ def write_all(recording_dir: Path, verdict: Verdict) -> Path:
     from crashcart.reporting.junit import write_junit
     from crashcart.reporting.markdown import write_markdown
 
-    orders: tuple[FailedOrder, ...] = ()
+    orders = failed_orders(recording_dir, _MOST_ORDERS)
     writes: tuple[Callable[[], Path], ...] = (
         lambda: write_verdict(recording_dir / FILES["verdict"], verdict),
         lambda: write_junit(recording_dir / "junit.xml", verdict),

@@ -88,7 +88,10 @@ def _row(part: Part, across: svg.Across, fault_s: float, within_s: float) -> Ite
         yield svg.rect(*across.span(part.from_s, part.to_s), 4, _ROW_PX - 8, f"part {part.css}")
         yield svg.rule(across.percent(part.to_s), _ROW_PX, f"part-end {part.css}")
     if part.css == "well":
-        yield svg.rule(across.percent(fault_s + within_s), _ROW_PX, "mark breach")
+        due, late = fault_s + within_s, fault_s + within_s > 0.8 * across.whole_s
+        yield svg.rule(across.percent(due), _ROW_PX, "mark breach")
+        dx, anchor = (-5.0, "end") if late else (5.0, "start")
+        yield svg.text(across.percent(due), 7, "due", "mark-name breach", dx_px=dx, anchor=anchor)
 
 
 def axis(recovery: RecoveryResult, scene: Scene) -> Markup:
