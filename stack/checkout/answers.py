@@ -11,6 +11,7 @@ from stack.kit.problems import Problem, key_reused, not_found
 from stack.kit.references import order_id_for
 
 _UNAVAILABLE = {
+    "product-unavailable": "Something in your cart is temporarily not available",
     "inventory-unavailable": "The stock cannot be asked just now",
     "payment-unavailable": "Payments are not possible just now",
     "checkout-unavailable": "Orders cannot be taken just now",
@@ -64,8 +65,14 @@ def pending(key: str) -> Problem:
     )
 
 
-def told(kind: str, key: str) -> Problem:
+def told(kind: str, key: str, problem: Mapping[str, Any] | None = None) -> Problem:
     """The problem of an order that stopped on its way: `kind` is a problem type."""
+    if kind == "product-unavailable":
+        skus = list((problem or {}).get("skus", []))
+        detail = f"Nothing was charged. {', '.join(skus)} cannot be sold for the moment: order without it, or later."
+        return Problem(
+            503, kind, _UNAVAILABLE[kind], detail, safe_to_retry=True, retry_after_s=30.0, extra={"skus": skus}
+        )
     if kind == "order-pending":
         return pending(key)
     if kind == "idempotency-key-reused":

@@ -95,7 +95,7 @@ class Checkout:
             return answers.accepted(str(order.order_id), order.reference, order.total_cents)
         if ending.state:
             raise answers.refusal(ending.state, ending.problem or {})
-        raise answers.told(ending.told, order.key)
+        raise answers.told(ending.told, order.key, ending.problem)
 
     async def show(self, request: Request) -> Response:
         """An order and its state."""

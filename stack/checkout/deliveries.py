@@ -38,6 +38,7 @@ class Deliveries:
                     self._wake_finisher()
                 delivered |= {message.id for message in confirm if message.key in known}
         release = [message for message in messages if message.topic == RELEASE]
-        if release and await self._inventory.release([message.key for message in release]):
-            delivered |= {message.id for message in release}
+        if release:
+            let_go = await self._inventory.release([message.key for message in release])
+            delivered |= {message.id for message in release if message.key in let_go}
         return delivered

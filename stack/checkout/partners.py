@@ -34,7 +34,7 @@ class PaymentsOutOfReach(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HoldAnswer:
-    """What became of the stock, and which skus were sold out."""
+    """What became of the stock, and which skus were sold out, or can not be sold just now."""
 
     held: Held
     skus: tuple[str, ...] = ()
@@ -57,9 +57,11 @@ class Inventory:
             return HoldAnswer(Held.UNAVAILABLE)
         if reply.status == 201:
             return HoldAnswer(Held.YES)
+        document = _document(reply)
+        if document.get("type") == "/problems/product-unavailable":
+            return HoldAnswer(Held.UNAVAILABLE, tuple(map(str, document.get("skus") or ())))
         if reply.status != 409:
             return HoldAnswer(Held.UNAVAILABLE)
-        document = _document(reply)
         if document.get("type") == "/problems/sold-out":
             return HoldAnswer(Held.SOLD_OUT, tuple(map(str, document.get("skus") or ())))
         return HoldAnswer(Held.REFUSED)
@@ -72,9 +74,10 @@ class Inventory:
         gone = [UUID(order_id) for order_id in document["gone"]]
         return {*map(str, document["confirmed"]), *map(str, gone)}, gone
 
-    async def release(self, order_ids: Sequence[str]) -> bool:
-        """Let holds go, even those that are still on their way."""
-        return await self._send("/holds/release", order_ids) is not None
+    async def release(self, order_ids: Sequence[str]) -> set[str]:
+        """Let holds go, even those that are still on their way; which were dealt with."""
+        document = await self._send("/holds/release", order_ids)
+        return set() if document is None else set(map(str, document["released"]))
 
     async def _send(self, path: str, order_ids: Sequence[str]) -> dict[str, Any] | None:
         try:

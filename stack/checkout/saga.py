@@ -136,7 +136,8 @@ class _Worker:
             answer = await self._parts.inventory.hold(self._order)
             move = after_hold(answer.held, self._might)
             if move is Move.PARK:
-                return await self._park(parked_before_charge(self._might, "inventory-unavailable"))
+                why = "product-unavailable" if answer.skus else "inventory-unavailable"
+                return await self._park(parked_before_charge(self._might, why), answer.skus)
             if move is Move.CHARGE:
                 if context.remaining_s() < self._parts.charge_least_s:
                     return await self._park(parked_before_charge(self._might, "payment-unavailable"))
@@ -191,15 +192,16 @@ class _Worker:
             return PENDING
         return Ending(stored.state, stored.problem)
 
-    async def _park(self, parking: Parking) -> Ending:
+    async def _park(self, parking: Parking, skus: tuple[str, ...] = ()) -> Ending:
         """Stop here. What is told is true even if it cannot be stored: the finisher then asks payments first."""
         log("order-parked", level="warning", state=parking.state, told=parking.told)
+        told = Ending(told=parking.told, problem={"skus": list(skus)} if skus else None)
         due_in_s = _FINISH_IN_S if parking.may_be_charged else self._parts.resume_s
         with context.bound(reference=self._order.reference, deadline_s=_STORE_S):
             try:
                 parked = await self._store.park(self._order.order_id, self._epoch, parking, due_in_s)
             except DatabaseError as error:
                 log("order-not-parked", level="error", error=str(error))
-                return Ending(told=parking.told)
+                return told
         self._parts.wake_finisher()
-        return Ending(told=parking.told) if parked else PENDING
+        return told if parked else PENDING

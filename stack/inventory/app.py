@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from stack.inventory.store import Held, KeyReused, Line, Refused, Short, Stock
+from stack.inventory.store import Held, KeyReused, Line, OnShelf, Refused, Short, Stock, Unreadable
 from stack.kit.app import Request, Response, Route, Service, json_response, service
 from stack.kit.database import Database, DatabaseError, DatabaseOutcomeUnknown, connect
 from stack.kit.log import log
@@ -29,6 +29,8 @@ class Inventory:
         self._database: Database | None = None
         self._snapshot: Response | None = None
         self._snapshot_until = 0.0
+        self._skus: frozenset[str] = frozenset()
+        self._skus_version: int | None = None
         self._snapshot_lock = asyncio.Lock()
         self._sweep_s = env_float("SWEEP_S", 1.0)
         self._snapshot_s = env_float("STOCK_SNAPSHOT_S", 0.5)
@@ -54,9 +56,10 @@ class Inventory:
     async def products(self, _request: Request) -> Response:
         """GET /products."""
         try:
-            return json_response(await self._stock.products())
+            products, complete = await self._stock.products()
         except DatabaseError as error:
             raise _unavailable(error) from error
+        return json_response(products, headers={} if complete else {"x-incomplete": "1"})
 
     async def stock(self, _request: Request) -> Response:
         """GET /stock: what is sold out, at most half a second old."""
@@ -64,12 +67,29 @@ class Inventory:
             if self._snapshot is None or monotonic() >= self._snapshot_until:
                 as_of = datetime.now(UTC).isoformat(timespec="milliseconds")
                 try:
-                    version, sold_out = await self._stock.sold_out()
+                    shelf = await self._stock.on_shelf()
+                    unreadable = await self._unreadable(shelf)
                 except DatabaseError as error:
                     raise _unavailable(error) from error
-                self._snapshot = json_response({"as_of": as_of, "catalogue_version": version, "sold_out": sold_out})
+                document = {
+                    "as_of": as_of,
+                    "catalogue_version": shelf.version,
+                    "sold_out": shelf.sold_out,
+                    "damaged": shelf.readable is not None,
+                    "unavailable": unreadable,
+                }
+                self._snapshot = json_response(document)
                 self._snapshot_until = monotonic() + self._snapshot_s
             return self._snapshot
+
+    async def _unreadable(self, shelf: OnShelf) -> list[str]:
+        """Products that are there and can not be read: those known from before the damage that are missing now."""
+        if shelf.readable is not None:
+            log("products-damaged", level="error", unreadable=len(self._skus - shelf.readable))
+            return sorted(self._skus - shelf.readable)
+        if shelf.version != self._skus_version:
+            self._skus, self._skus_version = await self._stock.skus(), shelf.version
+        return []
 
     # ---- holds
 
@@ -96,6 +116,17 @@ class Inventory:
                     f"There is not enough of {', '.join(skus)}; nothing was held.",
                     safe_to_retry=False,
                     extra={"skus": list(skus)},
+                )
+            case Unreadable(skus):
+                log("product-unavailable", level="error", order_id=str(order_id), skus=skus)
+                raise Problem(
+                    503,
+                    "product-unavailable",
+                    "Temporarily not available",
+                    f"{', '.join(skus)} cannot be sold for the moment; nothing was held.",
+                    safe_to_retry=True,
+                    retry_after_s=30.0,
+                    extra={"skus": list(skus), "done": False},
                 )
             case Refused(state):
                 raise Problem(
@@ -125,11 +156,11 @@ class Inventory:
         """POST /holds/release."""
         order_ids = _order_ids(request.json_object())
         try:
-            await self._stock.release(order_ids)
+            released = await self._stock.release(order_ids)
         except DatabaseError as error:
             raise _unavailable(error) from error
-        log("stock-released", order_ids=order_ids)
-        return json_response({"released": order_ids})
+        log("stock-released", order_ids=released)
+        return json_response({"released": released})
 
     async def extend(self, request: Request) -> Response:
         """POST /holds/extend."""

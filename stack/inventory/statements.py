@@ -136,7 +136,26 @@ WHERE h.order_id = target.order_id
 RETURNING h.order_id, h.expires_at
 """
 
+# $1 order ids: as EXPIRE, of these alone.
+EXPIRE_THESE = (
+    _RETURN_STOCK.format(  # noqa: S608 - put together from constants
+        target="SELECT order_id FROM holds WHERE state = 'held' AND expires_at < now() AND order_id = ANY($1) "
+        "ORDER BY order_id FOR UPDATE SKIP LOCKED",
+        state="expired",
+    )
+    + "SELECT order_id FROM done"
+)
+EXPIRED = "SELECT order_id FROM holds WHERE state = 'held' AND expires_at < now() ORDER BY order_id LIMIT $1"
+
 PRODUCTS = "SELECT sku, name, price_cents, business_line, rank, on_hand FROM products ORDER BY rank"
 STOCK = """
 SELECT version, ARRAY(SELECT sku FROM products WHERE on_hand <= 0 ORDER BY sku) AS sold_out FROM catalogue_version
 """
+
+# Around damaged pages: what lies from one place in the table up to another.
+PRODUCTS_BETWEEN = """
+SELECT sku, name, price_cents, business_line, rank, on_hand FROM products WHERE ctid >= $1::tid AND ctid < $2::tid
+"""
+VERSION = "SELECT version FROM catalogue_version"
+SKUS = "SELECT sku FROM products"
+ONE = "SELECT on_hand FROM products WHERE sku = $1"

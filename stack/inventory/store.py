@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from stack.inventory import statements
-from stack.kit.database import Database, DatabaseUnavailable
+from stack.inventory.salvage import around_damage
+from stack.kit.database import Database, DatabaseUnavailable, DataDamaged
 
 _ATTEMPTS = 4
 """A statement that met a row just being written under the same id sees it the next time."""
@@ -37,6 +38,22 @@ class Short:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """These are there, but what the database holds of them can not be read just now."""
+
+    skus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OnShelf:
+    """The catalogue's version, what is sold out, and, where pages are damaged, all that can be read of the rest."""
+
+    version: int
+    sold_out: tuple[str, ...]
+    readable: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The hold was ended before: `state` is released or expired."""
 
@@ -56,14 +73,33 @@ class Confirmed:
     gone: tuple[str, ...]
 
 
+Outcome = Held | Short | Refused | KeyReused | Unreadable
+
+
 class Stock:
     """The inventory database. Methods raise what `stack.kit.database` raises."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def hold(self, order_id: UUID, lines: Sequence[Line], ttl_s: float) -> Held | Short | Refused | KeyReused:
+    async def hold(self, order_id: UUID, lines: Sequence[Line], ttl_s: float) -> Outcome:
         """Hold all lines for `ttl_s` seconds, or none."""
+        try:
+            return await self._hold(order_id, lines, ttl_s)
+        except DataDamaged:
+            skus = [line.sku for line in lines if not await self._can_be_read(line.sku)]
+            if not skus:
+                raise
+            return Unreadable(tuple(skus))
+
+    async def _can_be_read(self, sku: str) -> bool:
+        try:
+            await self._database.fetchval(statements.ONE, sku, idempotent=True)
+        except DataDamaged:
+            return False
+        return True
+
+    async def _hold(self, order_id: UUID, lines: Sequence[Line], ttl_s: float) -> Held | Short | Refused | KeyReused:
         skus = [line.sku for line in lines]
         quantities = [line.quantity for line in lines]
         short: Short | None = None
@@ -104,9 +140,18 @@ class Stock:
             tuple(str(order_id) for order_id, state in states.items() if state != "confirmed"),
         )
 
-    async def release(self, order_ids: Sequence[UUID]) -> None:
-        """Put back what is held. An order that holds nothing yet never will. What is sold stays sold."""
-        await self._settle(statements.RELEASE, order_ids)
+    async def release(self, order_ids: Sequence[UUID]) -> tuple[UUID, ...]:
+        """Put back what is held. An order that holds nothing yet never will. What is sold stays sold.
+
+        Gives those that were dealt with: all, but for those whose products can not be read just now.
+        """
+        try:
+            await self._settle(statements.RELEASE, order_ids)
+        except DataDamaged:
+            if len(order_ids) == 1:
+                return ()
+            return tuple([done for order_id in order_ids for done in await self.release([order_id])])
+        return tuple(order_ids)
 
     async def _settle(self, statement: str, order_ids: Sequence[UUID]) -> dict[UUID, str | None]:
         """The state of each order after `statement`; those without a hold get a tombstone."""
@@ -137,17 +182,41 @@ class Stock:
 
     async def expire(self, limit: int) -> int:
         """Put back what has been held for too long, at most `limit` orders; gives how many."""
-        return len(await self._database.fetch(statements.EXPIRE, limit, idempotent=True))
+        try:
+            return len(await self._database.fetch(statements.EXPIRE, limit, idempotent=True))
+        except DataDamaged:
+            rows = await self._database.fetch(statements.EXPIRED, limit, idempotent=True)
+            return sum([await self._expire_one(row["order_id"]) for row in rows])
 
-    async def products(self) -> list[dict[str, object]]:
-        """The whole catalogue in order of popularity."""
-        return [dict(row) for row in await self._database.fetch(statements.PRODUCTS, idempotent=True)]
+    async def _expire_one(self, order_id: UUID) -> int:
+        try:
+            return len(await self._database.fetch(statements.EXPIRE_THESE, [order_id], idempotent=True))
+        except DataDamaged:
+            return 0
 
-    async def sold_out(self) -> tuple[int, list[str]]:
-        """The catalogue's version, and the skus of which nothing is left."""
-        row = await self._database.fetchrow(statements.STOCK, idempotent=True)
-        assert row is not None
-        return row["version"], row["sold_out"]
+    async def products(self) -> tuple[list[dict[str, object]], bool]:
+        """The catalogue in order of popularity, and whether that is all of it."""
+        try:
+            return [dict(row) for row in await self._database.fetch(statements.PRODUCTS, idempotent=True)], True
+        except DataDamaged:
+            rows = await around_damage(self._database, statements.PRODUCTS_BETWEEN)
+            return sorted(map(dict, rows), key=lambda row: row["rank"]), False
+
+    async def skus(self) -> frozenset[str]:
+        """All there are."""
+        return frozenset(row["sku"] for row in await self._database.fetch(statements.SKUS, idempotent=True))
+
+    async def on_shelf(self) -> OnShelf:
+        """What is sold out."""
+        try:
+            row = await self._database.fetchrow(statements.STOCK, idempotent=True)
+            assert row is not None
+            return OnShelf(row["version"], tuple(row["sold_out"]))
+        except DataDamaged:
+            version = await self._database.fetchval(statements.VERSION, idempotent=True)
+            rows = await around_damage(self._database, statements.PRODUCTS_BETWEEN)
+            sold_out = tuple(sorted(row["sku"] for row in rows if row["on_hand"] <= 0))
+            return OnShelf(version, sold_out, frozenset(row["sku"] for row in rows))
 
 
 def _contended(database: Database) -> DatabaseUnavailable:

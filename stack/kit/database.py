@@ -8,6 +8,7 @@ the background, a pool without any live connection refuses at once, and the line
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -21,6 +22,8 @@ from stack.kit.settings import env_float, link_addresses
 
 Record = asyncpg.Record
 _T = TypeVar("_T")
+_DAMAGED = "XX001"
+_BLOCK = re.compile(r"invalid page in block (\d+)")
 _TIMER_S = 0.005
 """The loop's timers may fire this much early."""
 
@@ -45,6 +48,15 @@ class DatabaseError(Exception):
 
 class DatabaseUnavailable(DatabaseError):
     """The statement was definitely not carried out."""
+
+
+class DataDamaged(DatabaseUnavailable):
+    """What the statement had to read can not be read: a page on the server's disk is damaged. `block` as it says."""
+
+    def __init__(self, link: str, error: asyncpg.PostgresError) -> None:
+        super().__init__(link, f"{error.sqlstate}: {error}")
+        found = _BLOCK.search(str(error))
+        self.block = int(found[1]) if found else None
 
 
 class DatabaseOutcomeUnknown(DatabaseError):
@@ -196,7 +208,8 @@ class Database:
                 session.terminate()  # whatever state it is in, nobody else shall have it
             if outcome == "error" and monotonic() >= until - _TIMER_S:
                 outcome = "timeout"
-                failure = type(failure)(self.link, "timeout")
+                unsure = isinstance(failure, DatabaseOutcomeUnknown)
+                failure = (DatabaseOutcomeUnknown if unsure else DatabaseUnavailable)(self.link, "timeout")
             raise failure from error
         except AttributeError as error:
             # Between two replies of one statement asyncpg does not look whether the session has ended, and trips.
@@ -216,6 +229,8 @@ class Database:
         """What an error says of a statement in autocommit, or of a commit."""
         state = getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
         if isinstance(error, asyncpg.PostgresError) and state is not None and not state.startswith(_IN_DOUBT):
+            if state == _DAMAGED:
+                return DataDamaged(self.link, error)
             if state.startswith(_NOT_DONE):
                 return DatabaseUnavailable(self.link, f"{state}: {error}")
             return StatementFailed(self.link, error)

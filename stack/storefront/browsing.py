@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import orjson
 
@@ -29,6 +31,8 @@ class Browsing:
         self._saved = saved
         self._shelf = Shelf([])
         self._business_lines: tuple[str, ...] = ()
+        self._rows: list[dict[str, Any]] = []
+        self._incomplete = False
         self._version = 0
         self._stock = Stock(None, (), stale=True)
         self._stock_at = 0.0
@@ -82,9 +86,11 @@ class Browsing:
 
     async def load(self) -> None:
         """Fill the shelf before the door opens: from the inventory, or from what was saved where that is gone."""
+        if self._saved.exists():
+            self._rows = orjson.loads(self._saved.read_bytes())
         while not await self._refresh():
             if self._saved.exists():
-                self._put_out(Shelf(orjson.loads(self._saved.read_bytes())))
+                self._put_out(orjson.loads(self._saved.read_bytes()))
                 log("catalogue-from-disk", level="error", products=len(self._shelf))
                 return
             await asyncio.sleep(0.1)
@@ -104,11 +110,11 @@ class Browsing:
                 if reply.status != 200:
                     return False
                 told = reply.json()
-                if told["catalogue_version"] != self._version:
+                if told["catalogue_version"] != self._version or (self._incomplete and not told["damaged"]):
                     await self._reload(told["catalogue_version"])
         except LinkError:
             return False  # counted by the client; the pages go on with what is known
-        self._stock = Stock(told["as_of"], told["sold_out"], stale=False)
+        self._stock = Stock(told["as_of"], [*told["sold_out"], *told["unavailable"]], stale=False)
         self._stock_at = monotonic()
         return True
 
@@ -116,11 +122,22 @@ class Browsing:
         reply = await self._inventory.call("GET", "/products", timeout_s=_PRODUCTS_S)
         if reply.status != 200:
             return
-        self._put_out(Shelf(reply.json()))
+        self._incomplete = b"x-incomplete" in reply.headers
+        rows = reply.json()
+        if self._incomplete:
+            # what cannot be read just now is as it was
+            rows = sorted([*rows, *_missing(self._rows, rows)], key=lambda row: row["rank"])
+        self._put_out(rows)
         self._version = version
-        self._saved.write_bytes(reply.body)
-        log("catalogue-loaded", products=len(self._shelf), version=version)
+        self._saved.write_bytes(orjson.dumps(rows))
+        log("catalogue-loaded", products=len(self._shelf), version=version, incomplete=self._incomplete)
 
-    def _put_out(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-        self._business_lines = shelf.business_lines
+    def _put_out(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+        self._shelf = Shelf(rows)
+        self._business_lines = self._shelf.business_lines
+
+
+def _missing(known: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    there = {row["sku"] for row in rows}
+    return [row for row in known if row["sku"] not in there]

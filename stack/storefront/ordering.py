@@ -27,7 +27,7 @@ from stack.storefront.unplaced import Unplaced
 NETWORKS = ("visa", "mastercard", "amex")
 ANSWER_S = 0.1
 """Kept back of the shopper's deadline, so that our answer is there before they turn away."""
-_IN_THE_BOOKS = ("inventory-unavailable", "payment-unavailable")
+_IN_THE_BOOKS = ("inventory-unavailable", "payment-unavailable", "product-unavailable")
 """Refusals of orders that checkout has stored: their end is its business."""
 _UNFINISHED = ("placed", "held", "payment_unknown", "cancelling")
 _ENDED = {
