@@ -1,0 +1,222 @@
+"""What a client with a pooled, kept-alive connection feels of each fault on its link, and what it costs in time."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from crashcart.faults import decode_settings, registry
+from crashcart.model.fault import Step
+from crashcart.model.plan import Effect, PlannedFault, Slices
+from crashcart.ports import FaultKind
+from crashcart.runtimes.addresses import Reservations
+from crashcart.safety.worlds import DetachedWorld
+from crashcart.toxiproxy import Toxiproxy
+from tests.contract.safety.small_stack import SmallStack, broken, planned, wait_until
+
+PAGE_BYTES = 40_000
+PATIENCE_S = 2.0
+PROXY = "door[0].pool[0]"
+TRIES = 5
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        page = b"x" * (PAGE_BYTES if self.path == "/long" else 2)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Cut connections are what is tested here."""
+
+
+@dataclass
+class Client:
+    """One pooled connection, made anew where it was lost."""
+
+    host: str
+    port: int
+    connection: http.client.HTTPConnection | None = None
+
+    def get(self, path: str = "/") -> int:
+        """Bytes of the answer. OSError or HTTPException where there is none, or half of one."""
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
+        try:
+            self.connection.request("GET", path)
+            return len(self.connection.getresponse().read())
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
+
+    def kb_s(self) -> float:
+        began = time.monotonic()
+        return self.get("/long") / (time.monotonic() - began) / 1000
+
+    def well(self) -> bool:
+        try:
+            return self.get() == 2
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+
+@pytest.fixture
+def client(small_stack: SmallStack) -> Iterator[Client]:
+    """Behind a proxy of the stack's Toxiproxy, with a connection that has been used already."""
+    held = Reservations()
+    server = _Server(("127.0.0.1", 0), _Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    port = held.take()
+    upstream = f"127.0.0.1:{server.server_address[1]}"
+    Toxiproxy(small_stack.topology.toxiproxy_api).create_proxy(PROXY, f"127.0.0.1:{port}", upstream)
+    made = Client("127.0.0.1", port)
+    try:
+        assert made.get() == 2
+        yield made
+    finally:
+        made.close()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        held.release()
+
+
+@contextmanager
+def _done(stack: SmallStack, kind: str, *, slices: Slices = (), **settings: Any) -> Iterator[tuple[FaultKind, Step]]:
+    fault = registry()[f"toxiproxy/{kind}"]
+    raw = {"link": "door.shop", **settings}
+    made = PlannedFault("f1", fault.kind, raw, "", (PROXY,), (), (), 0.0, 60.0, Effect("none"), slices=slices)
+    step = fault.steps(decode_settings(fault, raw), made, stack.topology)[0]
+    step = msgspec.json.decode(msgspec.json.encode(step), type=Step)
+    fault.apply(step, stack)
+    try:
+        yield fault, step
+    finally:
+        fault.undo(step, stack)
+
+
+def _fails(client: Client, *errors: type[Exception], path: str = "/") -> None:
+    with pytest.raises(errors):
+        client.get(path)
+
+
+def test_a_request_on_a_pooled_connection_is_swallowed(small_stack: SmallStack, client: Client) -> None:
+    for direction in ("downstream", "upstream"):
+        with _done(small_stack, "timeout", direction=direction):
+            _fails(client, TimeoutError)
+        wait_until(client.well)
+
+
+def test_a_swallowing_link_closes_when_its_time_is_over(small_stack: SmallStack, client: Client) -> None:
+    with _done(small_stack, "timeout", timeout="100ms"):
+        _fails(client, http.client.RemoteDisconnected, ConnectionError)
+    assert client.well()
+
+
+def test_pooled_connections_are_cut_by_a_reset_and_new_ones_are_reset(small_stack: SmallStack, client: Client) -> None:
+    with _done(small_stack, "reset"):
+        _fails(client, http.client.RemoteDisconnected, ConnectionError)
+        for _ in range(3):
+            _fails(client, ConnectionResetError)
+    assert client.well()
+
+
+def test_a_reset_comes_as_late_as_was_set(small_stack: SmallStack, client: Client) -> None:
+    with _done(small_stack, "reset", after="400ms"):
+        _fails(client, http.client.RemoteDisconnected, ConnectionError)
+        began = time.monotonic()
+        _fails(client, ConnectionResetError)
+        assert time.monotonic() - began >= 0.4
+    assert client.well()
+
+
+@pytest.mark.parametrize("rate_kb_s", [100, 400])
+def test_a_narrow_link_has_the_declared_rate(small_stack: SmallStack, client: Client, rate_kb_s: int) -> None:
+    assert client.kb_s() > 2 * rate_kb_s
+    with _done(small_stack, "bandwidth", rate_kb_s=rate_kb_s):
+        best = max(client.kb_s() for _ in range(TRIES))
+    assert 0.85 * rate_kb_s <= best <= 1.15 * rate_kb_s
+    assert max(client.kb_s() for _ in range(TRIES)) > 2 * rate_kb_s
+
+
+@pytest.mark.parametrize(("size", "variation", "delay"), [(1000, 0, "4ms"), (500, 200, "4ms"), (256, 0, "2ms")])
+def test_a_slicing_link_is_no_faster_than_was_declared(
+    small_stack: SmallStack, client: Client, size: int, variation: int, delay: str
+) -> None:
+    kind = registry()["toxiproxy/slicer"]
+    raw: dict[str, Any] = {"size": size, "variation": variation, "delay": delay}
+    at_most_kb_s = kind.effect(decode_settings(kind, {"link": "door.shop", **raw})).at_most_kb_s
+    assert client.kb_s() > at_most_kb_s
+    with _done(small_stack, "slicer", **raw):
+        assert max(client.kb_s() for _ in range(TRIES)) <= at_most_kb_s
+    assert client.well()
+
+
+def test_an_answer_on_a_pooled_connection_breaks_off(small_stack: SmallStack, client: Client) -> None:
+    with _done(small_stack, "limit-data", bytes=1000):
+        assert client.get() == 2
+        _fails(client, http.client.IncompleteRead, path="/long")
+    assert client.get("/long") == PAGE_BYTES
+
+
+@pytest.mark.parametrize("how", ["down", "timeout"])
+def test_a_flaky_link_fails_in_its_slices_alone(small_stack: SmallStack, client: Client, how: str) -> None:
+    failing: Callable[[], bool] = lambda: not client.well()  # noqa: E731
+    with _done(small_stack, "flaky", share=0.5, how=how, slices=((0.0, 3.0), (6.0, 60.0))):
+        wait_until(failing)
+        wait_until(client.well)
+        wait_until(failing)
+    wait_until(client.well)
+
+
+def test_a_flaky_link_that_another_process_has_mended_is_not_broken_again(
+    small_stack: SmallStack, client: Client
+) -> None:
+    began = time.monotonic()
+    with _done(small_stack, "flaky", share=0.5, slices=((0.0, 1.0), (2.0, 60.0))) as (fault, step):
+        wait_until(lambda: not client.well())
+        fault.undo(step, DetachedWorld(small_stack.topology))
+        while time.monotonic() < began + 3.0:
+            assert client.well()
+    assert not Toxiproxy(small_stack.topology.toxiproxy_api).toxics(PROXY)
+
+
+def test_a_flaky_link_ends_with_a_toxiproxy_that_was_started_again(small_stack: SmallStack) -> None:
+    raw: dict[str, object] = {"link": "door.shop[1]", "share": 0.5}
+    made = msgspec.structs.replace(planned("toxiproxy/flaky", raw), slices=((0.0, 1.0), (2.0, 60.0)))
+    kind = registry()["toxiproxy/flaky"]
+    step = kind.steps(decode_settings(kind, raw), made, small_stack.topology)[0]
+    began = time.monotonic()
+    kind.apply(step, small_stack)
+    wait_until(lambda: f"{step.target} is off" in broken(small_stack.topology))
+    small_stack.restart_toxiproxy()
+    while time.monotonic() < began + 3.0:
+        assert broken(small_stack.topology) == []
+    kind.undo(step, small_stack)
+    assert broken(small_stack.topology) == []
