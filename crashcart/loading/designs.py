@@ -17,6 +17,7 @@ from crashcart.model.load import LoadProgram, in_scenario
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _KINDS = ("process", "postgres", "valkey")
 _MAX_REPLICAS = 32
+_DISK_MIB = (16, 4096)
 
 
 def read_design(path: Path, shown_as: str) -> Design:
@@ -73,6 +74,10 @@ def _check_service(tree: Tree, design: Design, name: str, service: Service) -> N
         raise tree.error(path, f"a {service.kind} server has no command and no links of its own")
     if not 1 <= service.replicas <= _MAX_REPLICAS:
         raise tree.error((*path, "replicas"), f"replicas: {service.replicas} is not between 1 and {_MAX_REPLICAS}")
+    least, most = _DISK_MIB
+    if service.disk_mib and not least <= service.disk_mib <= most:
+        what = f"disk_mib: {service.disk_mib} is not between {least} and {most}"
+        raise tree.error((*path, "disk_mib"), what, "it is memory of this machine: 256 is plenty for a database")
     for index, dependency in enumerate(service.links):
         if dependency not in design.services or dependency == name:
             remedy = did_you_mean(dependency, design.services, "services")

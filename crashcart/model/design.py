@@ -46,6 +46,8 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one service that shoppers call."""
     outside: bool = False
     """A third party: not ours to fix."""
+    disk_mib: int = 0
+    """Its data are on a disk of their own, of so many MiB, which `disk/full` can fill; 0: with everything else."""
 
 
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"api_version": "apiVersion"}):

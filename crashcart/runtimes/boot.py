@@ -16,6 +16,7 @@ from crashcart.model.topology import Instance, Topology
 from crashcart.prometheus import Target, scrape_config
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.children import Children
+from crashcart.runtimes.disks import lacks_disks, mount_disk
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.layout import Layout, Place, lay_out, service_environment
 from crashcart.runtimes.local_stack import LocalStack
@@ -207,7 +208,8 @@ class Boot:
 
     def _postgres_spec(self, place: Place, data_dir: Path, settings: Mapping[str, object]) -> SpawnSpec:
         order, key = self._order, self._keys[place.service]
-        data_dir.rmdir()
+        if not self._disk_mib(place):
+            data_dir.rmdir()
         if not self._templates.has(key):
             self._news.put(f"{place.service}: making the database's template (once)")
         self._templates.copy(self._job(place), key, data_dir)
@@ -240,7 +242,14 @@ class Boot:
     def _data_dir(self, place: Place) -> Path:
         folder = self._state_dir / "data" / place.name
         folder.mkdir(mode=0o700)
+        if size_mib := self._disk_mib(place):
+            mount_disk(folder, size_mib)
         return folder
+
+    def _disk_mib(self, place: Place) -> int:
+        """The size of its own disk; 0 where it has none, or can have none here: `plan` refuses what needs one."""
+        service = self._order.design.services.get(place.service)
+        return 0 if service is None or lacks_disks() else service.disk_mib
 
     def _log(self, name: str) -> str:
         return str(self._order.log_dir / f"{name}.log")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from crashcart.model.design import Design
+from crashcart.runtimes.disks import lacks_disks
 
 if TYPE_CHECKING:
     from crashcart.runtimes.local_stack import LocalStack
@@ -19,7 +20,7 @@ READY_WITHIN_S = 60.0
 TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
 """Set to anything, it shows what took how long of each boot."""
 
-_FAMILIES = frozenset({"noop", "toxiproxy", "service", "database", "http"})
+_FAMILIES = frozenset({"noop", "toxiproxy", "service", "database", "http", "disk"})
 
 
 class LocalRuntime:
@@ -43,7 +44,7 @@ class LocalRuntime:
         """It can do whatever needs no network, host or container of its own."""
         if fault_kind.partition("/")[0] not in _FAMILIES:
             return "its services have no network, host or container of their own"
-        return ""
+        return lacks_disks() if fault_kind.startswith("disk/") else ""
 
     def start(
         self,

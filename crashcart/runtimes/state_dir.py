@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from crashcart.model.errors import BootError
+from crashcart.runtimes.disks import unmount_disks
 from crashcart.runtimes.postgres_files import forget_shared_memory
 
 STATE_PREFIX = "crashcart-"
@@ -76,4 +77,5 @@ def remove_state(state_dir: Path) -> None:
         return
     for data_dir in state_dir.glob("data/*"):
         forget_shared_memory(data_dir)
+    unmount_disks(state_dir)
     shutil.rmtree(state_dir, ignore_errors=True)

@@ -67,7 +67,7 @@ class Templates:
         return (self._folder / key / "PG_VERSION").is_file()
 
     def copy(self, job: TemplateJob, key: str, data_dir: Path) -> None:
-        """Make the template where it is missing, and copy it to `data_dir` (which must not exist).
+        """Make the template where it is missing, and copy it to `data_dir` (which must not exist, or be empty).
 
         Raises:
             BootError: initdb, the server or a command failed. BadFile: an SQL file is wrong.
@@ -110,7 +110,8 @@ class Templates:
 
     def _copy(self, source: Path, destination: Path) -> None:
         # cp keeps owners and shares blocks where the file system can
-        done = subprocess.run(["cp", "-a", source, destination], capture_output=True, text=True, check=False)
+        inside = f"{source}/." if destination.exists() else source
+        done = subprocess.run(["cp", "-a", inside, destination], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BootError(destination.name, f"the database's template can not be copied: {done.stderr.strip()}")
 

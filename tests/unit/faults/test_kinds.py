@@ -151,6 +151,7 @@ def test_a_kind_says_what_it_does_and_what_must_be_measured(
         ("service/pause", {"service": "hermit"}, "its absence can't be shown"),
         ("service/cpu-hog", {"service": "shop", "share": 0.1}, "from 0.2 to 0.95"),
         ("service/cpu-hog", {"service": "shop", "share": 1}, "there is service/pause"),
+        ("disk/full", {"service": "shop"}, "services: {shop: {disk_mib: 256}}"),
         ("service/cpu-hog", {"service": "shop"}, "missing required field `share`"),
         ("service/kill", {"service": "shop[2]"}, "a replica that the design does not have"),
         ("service/kill", {"service": "hermit"}, "its absence can't be shown"),

@@ -58,6 +58,7 @@ def test_a_design_is_laid_over_the_one_it_extends(tmp_path: Path) -> None:
         ("{env: {COLOUR: blue}}", "{links: [door]}", 6, "which is no other service"),
         ("{env: {COLOUR: blue}}", "{kind: postgress}", 6, 'did you mean "postgres"?'),
         ("{env: {COLOUR: blue}}", "{replicas: 99}", 6, "not between 1 and 32"),
+        ("{env: {COLOUR: blue}}", "{disk_mib: 3}", 6, "not between 16 and 4096"),
     ],
 )
 def test_what_is_wrong_in_a_design_is_named_with_its_line(
