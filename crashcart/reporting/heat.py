@@ -62,7 +62,9 @@ def _calls(scene: Scene, cells: Bins, rows: Sequence[LinkCells], note: str) -> P
 
 
 def _errors(scene: Scene, cells: Bins, rows: Sequence[LinkCells]) -> Panel:
-    if not any(sum(row.bad) for row in rows):
+    calm = [row for row in rows if not sum(row.bad)]
+    rows = [row for row in rows if sum(row.bad)]
+    if not rows:
         return Panel("link-errors", "Links: errors", "", "No call failed on any link.", ())
 
     def level(row: LinkCells) -> Level:
@@ -77,6 +79,7 @@ def _errors(scene: Scene, cells: Bins, rows: Sequence[LinkCells]) -> Panel:
     note = (
         f"Most on {words.clean(worst.link)}: {words.count(sum(worst.bad))} of {words.count(sum(worst.wanted))} calls."
     )
+    note += f" None on {words.plural(len(calm), 'other link')}." if calm else ""
     unit = "share of calls that failed, or were not sent because a breaker was open or no connection free"
     return Panel("link-errors", "Links: errors", unit, note, tuple(strips), tuple(key), always_key=True)
 
