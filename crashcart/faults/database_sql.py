@@ -21,6 +21,9 @@ UNDONE_WITHIN_S = 20.0
 SHOWS_WITHIN_S = 2.0
 """What is not a transaction (a setting that is loaded anew) may show a little later."""
 NOT_IN_A_TRANSACTION = "25001"
+CROSSED = ("40001", "40P01")
+"""Serialization failure, deadlock: it met its clients' own statements, and may succeed when tried again."""
+ATTEMPTS = 3
 
 _ALONE = "SELECT pg_advisory_lock(hashtextextended($1, 0))"
 """Who does and who undoes may be two processes: one at a time. The lock goes with the session."""
@@ -94,15 +97,13 @@ def _carry_out(session: Session, step: Step, what: str, *, there: bool) -> None:
     """`do` or `undo`; `check` must say `there` after it, or it is an error (and nothing of a transaction stays)."""
     wanted = step.data[what]
     if isinstance(wanted, str):
-        session.execute("BEGIN")
-        _run(session, step, what, wanted)
-        if _check(session, step, own_transaction=False) is not there:
-            session.execute("ROLLBACK")
-            raise _ineffective(step, what)
-        session.execute("COMMIT")
+        _in_a_transaction(session, step, what, wanted, there=there)
         return
     for part in wanted:
-        _run(session, step, what, part)
+        try:
+            session.execute(part)
+        except DatabaseRefused as refused:
+            raise _failed(step, what, refused) from refused
     until = time.monotonic() + SHOWS_WITHIN_S
     while _check(session, step) is not there:
         if time.monotonic() > until:
@@ -110,14 +111,21 @@ def _carry_out(session: Session, step: Step, what: str, *, there: bool) -> None:
         time.sleep(0.05)
 
 
-def _run(session: Session, step: Step, what: str, sql: str) -> None:
-    try:
-        session.execute(sql)
-    except DatabaseRefused as refused:
-        remedy = ""
-        if refused.sqlstate == NOT_IN_A_TRANSACTION:
-            remedy = f"write `{what}` as a list: each entry is done by itself"
-        raise CrashcartError(f"`{what}` failed: {refused.what}", where=step.target, remedy=remedy) from refused
+def _in_a_transaction(session: Session, step: Step, what: str, sql: str, *, there: bool) -> None:
+    for left in reversed(range(ATTEMPTS)):
+        session.execute("BEGIN")
+        try:
+            session.execute(sql)
+            shows = _check(session, step, own_transaction=False) is there
+            session.execute("COMMIT" if shows else "ROLLBACK")
+        except DatabaseRefused as refused:
+            session.execute("ROLLBACK")
+            if refused.sqlstate not in CROSSED or not left:
+                raise _failed(step, what, refused) from refused
+        else:
+            if not shows:
+                raise _ineffective(step, what)
+            return
 
 
 def _check(session: Session, step: Step, *, own_transaction: bool = True) -> bool:
@@ -136,6 +144,13 @@ def _check(session: Session, step: Step, *, own_transaction: bool = True) -> boo
         what = f"`check` gave {in_short(repr(answer))} and no boolean"
         raise CrashcartError(what, where=step.target, remedy="write one that does, such as SELECT EXISTS (…)")
     return answer
+
+
+def _failed(step: Step, what: str, refused: DatabaseRefused) -> CrashcartError:
+    remedy = (
+        f"write `{what}` as a list: each entry is done by itself" if refused.sqlstate == NOT_IN_A_TRANSACTION else ""
+    )
+    return CrashcartError(f"`{what}` failed: {refused.what}", where=step.target, remedy=remedy)
 
 
 def _ineffective(step: Step, what: str) -> CrashcartError:

@@ -293,6 +293,34 @@ def test_an_undo_that_does_not_help_is_reported_and_taken_back(
         session.execute(SQL["undo"])
 
 
+def test_a_deadlock_with_a_client_is_met_by_trying_again(
+    address: str, world: World, fault: Callable[..., Fault]
+) -> None:
+    pausing = "UPDATE stock SET sold = sold WHERE id = 8; SELECT pg_advisory_xact_lock(99)"
+    one = fault("database/sql", {**SQL, "do": f"{pausing}; {SQL['do']}"})
+
+    def waits(name: str) -> bool:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'"
+        return bool(admin.value(asked, name) > 0)
+
+    with client(address, "postgres") as admin, Session(address, "buyer", statement_s=20.0) as buyer:
+        admin.execute("SELECT pg_advisory_lock(99)")
+        # it never looks for deadlocks itself: the fault is the one that has to give way
+        buyer.execute("SET deadlock_timeout = '100s'; BEGIN; UPDATE stock SET sold = sold + 1 WHERE id = 7")
+        doing = threading.Thread(target=one.do, args=(world,))
+        doing.start()
+        wait_until(lambda: waits("crashcart-f1"))
+        buying = threading.Thread(target=buyer.execute, args=("UPDATE stock SET sold = sold + 1 WHERE id = 8; COMMIT",))
+        buying.start()
+        wait_until(lambda: waits("buyer"))
+        admin.execute("SELECT pg_advisory_unlock(99)")
+        buying.join()
+        doing.join()
+    assert one.is_there()
+    one.undo(world)
+    assert [sold for id_, sold, _ in contents(address) if id_ in (7, 8)] == [1, 1]
+
+
 # ---- database/lock
 
 
