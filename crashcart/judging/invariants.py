@@ -9,6 +9,7 @@ import msgspec
 from crashcart.judging.numbers import percent
 from crashcart.judging.shoppers import Shoppers
 from crashcart.judging.tape import Tape
+from crashcart.judging.validity import not_undone
 from crashcart.model.truth import Invariant
 from crashcart.model.verdict import InvariantResult, Outcome, Witness
 
@@ -17,11 +18,11 @@ WITNESSES = 10
 
 def judge_invariants(tape: Tape, shoppers: Shoppers) -> tuple[InvariantResult, ...]:
     """Every invariant of the plan, in its order."""
-    doubt = _doubt(tape, shoppers)
-    return tuple(_judge(tape, invariant, doubt) for invariant in tape.plan.truth.invariants)
+    doubt, broken = _doubt(tape, shoppers), _broken(tape)
+    return tuple(_judge(tape, invariant, doubt, broken) for invariant in tape.plan.truth.invariants)
 
 
-def _judge(tape: Tape, invariant: Invariant, doubt: str) -> InvariantResult:
+def _judge(tape: Tape, invariant: Invariant, doubt: str, broken: str) -> InvariantResult:
     import duckdb
 
     try:
@@ -31,7 +32,7 @@ def _judge(tape: Tape, invariant: Invariant, doubt: str) -> InvariantResult:
         return _result(invariant, Outcome.INCONCLUSIVE, tape.why_unreadable(error))
     if violations:
         what = "thing contradicts" if violations == 1 else "things contradict"
-        reason = f"{violations} {what} it, of {examined} examined"
+        reason = f"{violations} {what} it, of {examined} examined{broken}"
         return _result(invariant, Outcome.FAIL, reason, examined, violations, witnesses)
     if examined < invariant.min_examined:
         reason = f"only {examined} examined, {invariant.min_examined} are needed to prove anything"
@@ -55,6 +56,14 @@ def _witnesses(tape: Tape, invariant: Invariant) -> tuple[int, tuple[Witness, ..
 
 def _plain(sql: str) -> str:
     return sql.strip().rstrip(";")
+
+
+def _broken(tape: Tape) -> str:
+    """Why the shop itself may not be to blame for what it left half done; empty where it is."""
+    left = not_undone(tape)
+    if not left:
+        return ""
+    return f"; when the books were read the shop was still broken, so it could not finish what it had begun: {left[0]}"
 
 
 def _doubt(tape: Tape, shoppers: Shoppers) -> str:

@@ -74,6 +74,15 @@ def test_of_several_exit_statuses_the_worst_is_told(
     assert judged(run).exit_status == status
 
 
+def test_where_something_stayed_broken_half_done_orders_are_shown_with_the_reason(run: MadeUp, judged: Judged) -> None:
+    _lost(run)
+    _not_undone_by_the_harness(run)
+    broken = next(one for one in judged(run).invariants if one.violations)
+    assert "1 thing contradicts it" in broken.reason
+    assert "the shop was still broken" in broken.reason
+    assert "f1 service/kill on checkout[0] could not be undone: it died" in broken.reason
+
+
 def test_a_run_that_was_cut_short_is_judged_from_what_there_is(run: MadeUp, judged: Judged) -> None:
     run.finished = False
     verdict = judged(run)
