@@ -76,7 +76,7 @@ class Tape:
         """Phases that were run to their end."""
         if self.ended == "completed":
             return self.plan.phases
-        stops = ("gate", "guardrail", "interrupted", "died", "fault-failed", "error")
+        stops = ("gate", "guardrail", "interrupted", "died", "hung", "load-broken", "fault-failed", "error")
         times = [event.t for event in self.events if event.event in stops and not event.data.get("passed")]
         until_s = min(times, default=max((event.t for event in self.events), default=0.0))
         return tuple(phase for phase in self.plan.phases if phase.end_s <= until_s)

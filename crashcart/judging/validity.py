@@ -11,6 +11,7 @@ from crashcart.judging.evidence import Window
 from crashcart.judging.numbers import counted
 from crashcart.judging.tape import Tape
 from crashcart.model.plan import PlannedFault
+from crashcart.model.recording import Event
 from crashcart.model.slo import Selector
 from crashcart.model.verdict import EvidenceResult, ObjectiveResult, Outcome, ValidityCheck
 
@@ -41,14 +42,26 @@ def _why_ended(tape: Tape) -> str:
     why = _ENDINGS[tape.ended]
     if tape.ended == "gate-closed":
         return f"{why}: {_at_the_gate(tape)}"
-    for name in ("guardrail", "fault-failed", "boot-failed", "error"):
+    for name in ("guardrail", "fault-failed", "load-broken", "boot-failed", "error"):
         event = tape.first(name)
         if event is not None:
             said = event.data.get("reason") or event.data.get("error") or event.data.get("traceback") or ""
             lines = str(said).strip().splitlines()
             if lines:
                 return f"{why}: {lines[-1] if name == 'error' else lines[0]}"
-    return why
+    gone = _gone(tape)
+    return f"{why}: {gone[0]}" if gone else why
+
+
+def _gone(tape: Tape) -> list[str]:
+    """Parts of the harness that died, or did not answer any more."""
+    died = [str(event.data.get("part", "?")) for event in tape.named("died")]
+    hung = [f"{event.data.get('part', '?')} did not answer for {_seconds(event)}" for event in tape.named("hung")]
+    return [f"{part} died" for part in died if part.partition("[")[0] in PARTS] + hung
+
+
+def _seconds(event: Event) -> str:
+    return f"{float(event.data.get('silent_s', 0)):.0f} s"
 
 
 def _remedy(ended: str) -> str:
@@ -171,8 +184,7 @@ def clock(tape: Tape) -> ValidityCheck:
 def harness_parts(tape: Tape) -> ValidityCheck:
     """Nothing of the harness died, and nobody but it had to undo a fault."""
     title = "the harness stayed whole"
-    died = [str(event.data.get("part", "?")) for event in tape.named("died")]
-    troubles = [f"{part} died" for part in died if part.partition("[")[0] in PARTS]
+    troubles = _gone(tape)
     if tape.first("load-settled") is None and tape.ended == "completed":
         troubles.append("the load did not settle: purchases were still under way when everything was counted")
     others = sorted({record.by for record in tape.faultlog if record.by != "harness" and record.op != "undo-failed"})
@@ -199,10 +211,7 @@ def undone(tape: Tape) -> ValidityCheck:
 
 
 def not_undone(tape: Tape) -> tuple[str, ...]:
-    """Steps of faults that the log announces and does not take back; else what the harness itself could not undo.
-
-    The watchdog starts a service again without waiting for it, and calls that undone.
-    """
+    """Steps of faults that the log announces and does not take back; else what the harness itself could not undo."""
     still: dict[tuple[str, bytes], str] = {}
     for record in tape.faultlog:
         key = (record.fault, msgspec.json.encode(record.step, order="sorted"))
@@ -217,8 +226,10 @@ def not_undone(tape: Tape) -> tuple[str, ...]:
 def proxies(tape: Tape) -> ValidityCheck:
     """Toxiproxy was not started again: that cuts every connection of the shop."""
     again = [str(event.data.get("part", "?")) for event in tape.named("restarted")]
-    told = "; ".join(f"{part} had to be restarted" for part in again)
-    return ValidityCheck("proxies", "the proxies were never restarted", not again, told or "they were not")
+    troubles = [f"{part} had to be restarted" for part in again]
+    troubles += [f"at {event.t:.0f} s: {event.data.get('error', '?')}" for event in tape.named("proxy-error")][:3]
+    told = "; ".join(troubles)
+    return ValidityCheck("proxies", "the proxies were never restarted, and answered", not troubles, told or "all along")
 
 
 def recording(tape: Tape) -> ValidityCheck:

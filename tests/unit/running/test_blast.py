@@ -10,7 +10,7 @@ from tests.unit.running.test_timeline import demo
 
 
 def _fault(**changed: object) -> PlannedFault:
-    return msgspec.structs.replace(demo().faults[0], **changed)  # type: ignore[arg-type]
+    return msgspec.structs.replace(demo().faults[0], **changed)
 
 
 def test_a_link_is_felt_by_its_client_and_by_whoever_depends_on_that() -> None:
