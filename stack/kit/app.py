@@ -268,7 +268,8 @@ class Service:
 
 
 def _starting() -> Problem:
-    return overloaded("The service is starting; nothing was done.")
+    detail = "The service is starting; nothing was done."
+    return Problem(503, "starting", "Not ready yet", detail, safe_to_retry=True, retry_after_s=1.0)
 
 
 def _error_response(request: Request, error: Exception) -> Response:

@@ -18,11 +18,13 @@ import orjson
 from stack.kit import context, metrics
 from stack.kit.breaker import Breaker
 from stack.kit.connections import Connection, ConnectionLost, Pool, PoolBusy
+from stack.kit.replicas import Replicas
 from stack.kit.settings import link_addresses
 
 _RETRY_BUDGET_MAX = 10.0
 _BACKOFF_S = 0.02
 _BREAKER_OPEN = "breaker open"
+_STARTING = b'"/problems/starting"'
 _EMPTY: Mapping[str, str] = {}
 
 
@@ -86,8 +88,7 @@ class Client:
         self._budget_share = retry_budget
         self._budget = _RETRY_BUDGET_MAX / 2
         self._failures = failures
-        self._pools = [Pool(address, pool) for address in link_addresses(dependency)]
-        self._turn = 0
+        self._replicas = Replicas([Pool(address, pool) for address in link_addresses(dependency)])
         self._host = dependency
 
     async def call(
@@ -144,16 +145,18 @@ class Client:
             raise NotSent(self.link, _BREAKER_OPEN)
         started = monotonic()
         outcome: str | None = None
-        sent = False
+        connection: Connection | None = None
         try:
             connection = await self._connection(started + timeout_s)
-            sent = True
             status, reply_headers, body = await connection.exchange(request, started + timeout_s - monotonic())
+            if status == 503 and self._replicas.several and _STARTING in body:
+                outcome = "refused"
+                raise NotSent(self.link, "starting")
             outcome = "error" if status in self._failures else "ok"
             return Reply(status, body, reply_headers)
         except TimeoutError as error:
             outcome = "timeout"
-            raise (OutcomeUnknown if sent else NotSent)(self.link, "timeout") from error
+            raise (OutcomeUnknown if connection else NotSent)(self.link, "timeout") from error
         except PoolBusy as error:
             outcome = "saturated"
             raise NotSent(self.link, str(error)) from error
@@ -168,29 +171,40 @@ class Client:
                 self.metrics.refuse(outcome)
             else:
                 self.metrics.record(outcome or "error", monotonic() - started)
-            if (
-                breaker is not None and outcome is not None
-            ):  # None: our caller was cancelled, which says nothing of the link
-                breaker.record(outcome == "ok")
+            if outcome is not None:  # None: our caller was cancelled, which says nothing of the link
+                self._learn(outcome, connection)
+
+    def _learn(self, outcome: str, connection: Connection | None) -> None:
+        """What a call says of the replica that it went to, and of the dependency as a whole."""
+        ok = outcome == "ok"
+        whole = True
+        if connection is not None and self._replicas.several:
+            if ok or (outcome == "error" and connection.is_open):
+                self._replicas.went_well(connection.pool)
+            else:
+                whole = self._replicas.failed(connection.pool)
+        if self.breaker is not None and (ok or whole):
+            self.breaker.record(ok)
 
     async def _connection(self, until: float) -> Connection:
         """A free connection to the next replica; where one refuses, the others are tried in turn."""
-        pools = self._pools
-        self._turn += 1
         refused: OSError | PoolBusy | None = None
-        for step in range(len(pools)):
-            pool = pools[(self._turn + step) % len(pools)]
+        for pool in self._replicas.in_turn():
             try:
                 return await pool.take(until)
             except TimeoutError:
+                self._replicas.failed(pool)
                 raise
-            except (OSError, PoolBusy) as error:
+            except PoolBusy as error:
+                refused = error
+            except OSError as error:
+                self._replicas.failed(pool)
                 refused = error
         raise refused if refused is not None else OSError("no replica")
 
     async def close(self) -> None:
         """Close all connections."""
-        for pool in self._pools:
+        for pool in self._replicas:
             pool.close()
 
 

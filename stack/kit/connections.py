@@ -42,6 +42,11 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the other side is still there."""
+        return self._transport is not None and not self._transport.is_closing()
+
     async def exchange(self, request: bytes, timeout_s: float) -> Exchange:
         """Send one request and wait for its whole answer.
 

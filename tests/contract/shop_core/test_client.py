@@ -253,7 +253,7 @@ def test_a_server_that_restarts_is_used_again_without_an_error(monkeypatch: pyte
             client = client_of(monkeypatch, there.port)
             assert (await client.call("GET", "/")).status == 200
             closing.set()
-            await until(lambda: not client._pools[0].idle)
+            await until(lambda: not next(iter(client._replicas)).idle)
         async with there.talking(polite):
             assert (await client.call("POST", "/")).status == 200
             await client.close()
