@@ -68,6 +68,13 @@ def wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:
     return asyncio.run(_wait_quiesced(truth, stack))
 
 
+def get_ready() -> None:
+    """Load what reading the books takes. An interrupt that comes within DuckDB's own loading aborts the process."""
+    import duckdb
+
+    assert duckdb.__version__
+
+
 def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
     """Read every source into `out/<source>.parquet`, one snapshot a server. What could not be read has no file."""
     import duckdb

@@ -25,7 +25,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `prometheus-error` {error}; `cpu` {at: phase boundary, process_cpu_s: {part: s}, busy_s, cores};
     `hung` {part, silent_s}; `load-broken` {error}; `load-error` / `proxy-error` {error}: no answer, or a bad one;
     `mark` {text}; `held` {phase, end_s, why};
-    `phases` {phases: [{name, start_s, end_s}], faults: [{id, start_s, end_s}]}: what became of the plan's times when a held phase was ended; `stopped` {took_s}; `error` {traceback}.
+    `phases` {phases: [{name, start_s, end_s}], faults: [{id, start_s, end_s}]}: what became of the plan's times when a
+    held phase was ended; `stopped` {took_s}; `error` {traceback}.
 
     While t0 is not known, `t` counts from the start of the command; `boot_offset_s` turns that into seconds from t0.
     """

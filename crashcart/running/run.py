@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.books import get_ready
 from crashcart.model.errors import BootError, ControlPlaneError, NotUndone
 from crashcart.model.plan import Plan
 from crashcart.model.recording import FILES
@@ -116,6 +117,7 @@ class _Run:
         with heart.resting():
             self.ended = timeline.drive()
         self._undo_all(crew.injector)
+        get_ready()
         # Also of a run that was interrupted the books are read: a double charge in it is a double charge.
         with self.interrupts.raising(heard=1 if self.ended == "interrupted" else 0):
             if self.ended != "completed":
