@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from crashcart.model.errors import ControlPlaneError
 from crashcart.model.plan import Slices
 
-END_WITHIN_S = 5.0
-"""Longer than the two calls to a control plane that may be under way."""
+END_WITHIN_S = 3.0
+"""Longer than the calls to a control plane that may be under way; one that hangs is not waited for."""
 
 
 def draw_slices(share: float, slice_s: float, lasts_s: float, stream: str) -> Slices:

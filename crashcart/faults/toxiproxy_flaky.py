@@ -23,6 +23,8 @@ from crashcart.toxiproxy import ToxicSpec, Toxiproxy
 
 LEAST_SLICE_S, MOST_SLICE_S = 1.0, 60.0
 """In less than a second four probes a second see too little."""
+CALL_WITHIN_S = 1.0
+"""Of one switching: whoever ends it waits for those that are under way."""
 
 
 class Settings(LinkSettings, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +98,7 @@ def _key(step: Step) -> str:
 
 
 def _act(step: Step) -> Act:
-    toxiproxy, mark, proxy = Toxiproxy(step.data["api"]), str(step.data["toxic"]), step.target
+    toxiproxy, mark, proxy = Toxiproxy(step.data["api"], CALL_WITHIN_S), str(step.data["toxic"]), step.target
     swallow = ToxicSpec(f"{mark}-swallow", "timeout", attributes={"timeout": 0})
 
     def allowed() -> bool:

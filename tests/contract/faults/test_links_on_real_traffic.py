@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +21,8 @@ from crashcart.model.fault import Step
 from crashcart.model.plan import Effect, PlannedFault, Slices
 from crashcart.ports import FaultKind
 from crashcart.runtimes.addresses import Reservations
+from crashcart.safety.faultlog import FaultLog
+from crashcart.safety.injector import Injector
 from crashcart.safety.worlds import DetachedWorld
 from crashcart.toxiproxy import Toxiproxy
 from tests.contract.safety.small_stack import SmallStack, broken, planned, wait_until
@@ -220,3 +224,44 @@ def test_a_flaky_link_ends_with_a_toxiproxy_that_was_started_again(small_stack: 
         assert broken(small_stack.topology) == []
     kind.undo(step, small_stack)
     assert broken(small_stack.topology) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("flaky", {"share": 0.5}),
+        ("flaky", {"share": 0.5, "how": "timeout"}),
+        ("reset", {"after": "1s"}),
+        ("bandwidth", {"rate_kb_s": 1}),
+    ],
+)
+def test_a_control_plane_that_hangs_keeps_no_fault_from_being_undone(
+    small_stack: SmallStack, tmp_path: Path, kind: str, settings: dict[str, Any]
+) -> None:
+    restarted: list[str] = []
+
+    def restart(why: str) -> None:
+        restarted.append(why)
+        small_stack.restart_toxiproxy()
+
+    made = planned(f"toxiproxy/{kind}", {"link": "door.shop", **settings})
+    made = msgspec.structs.replace(made, slices=((0.0, 2.0), (3.0, 60.0)) if kind == "flaky" else ())
+    injector = Injector(FaultLog(tmp_path / "log"), small_stack, registry(), on_control_plane_hung=restart)
+    injector.inject(made, small_stack.topology, time.monotonic() + 60.0)
+    small_stack.signal("toxiproxy", signal.SIGSTOP)
+    assert injector.undo_all() == ()
+    assert len(restarted) == 1
+    assert broken(small_stack.topology) == []
+
+
+def test_clients_that_wait_for_their_reset_do_not_hold_up_the_undo(small_stack: SmallStack, client: Client) -> None:
+    waiting = [Client(client.host, client.port) for _ in range(8)]
+    with _done(small_stack, "reset", after="1s"):
+        threads = [threading.Thread(target=one.well) for one in waiting]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    wait_until(client.well)
+    for one in waiting:
+        one.close()
