@@ -67,7 +67,8 @@ def _summary(verdict: Verdict, plan: Plan) -> Iterator[tuple[str, str, str]]:
     acted = [_met(seen.ok) for seen in verdict.evidence]
     yield row(acted, "faults", f"{_of(acted)} were seen to act" if plan.faults else "none in this experiment")
     objectives = [one.outcome for one in verdict.objectives]
-    yield row(objectives, "objectives", f"{_of(objectives)} met")
+    judged = verdict.valid or Outcome.FAIL in objectives
+    yield row(objectives, "objectives", f"{_of(objectives)} met" if judged else "not judged: the run does not count")
     if verdict.recovery is not None:
         yield row([verdict.recovery.outcome], "recovery", prose(verdict.recovery.reason))
     laws = [law.outcome for law in verdict.invariants]
@@ -96,15 +97,23 @@ def _bullets(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _objectives(verdict: Verdict) -> Iterator[str]:
-    missed = [one for one in verdict.objectives if one.outcome is not Outcome.PASS]
+    """What was not met; of a run that does not count, where none was judged, what was seen below its objective."""
+    title = "Objectives not met" if verdict.valid else "Seen below its objective, in a run that does not count"
+    missed = [one for one in verdict.objectives if _is_missed(one, valid=verdict.valid)]
     if not missed:
         return
     missed.sort(key=lambda one: (one.outcome is not Outcome.FAIL, one.margin if one.margin is not None else 0.0))
-    yield "\n### Objectives not met\n"
+    yield f"\n### {title}\n"
     head = ("", "phase", "SLO", "shoppers", "observed", "objective", "good / valid", "p")
     yield from table(head, (_objective(one) for one in missed[:_MOST_ROWS]), right=4)
     if len(missed) > _MOST_ROWS:
         yield f"\nAnd {len(missed) - _MOST_ROWS} more."
+
+
+def _is_missed(one: ObjectiveResult, *, valid: bool) -> bool:
+    if valid or one.outcome is Outcome.FAIL:
+        return one.outcome is not Outcome.PASS
+    return one.margin is not None and one.margin < 0
 
 
 def _objective(one: ObjectiveResult) -> tuple[str, ...]:
@@ -190,5 +199,5 @@ def _validity(verdict: Verdict) -> Iterator[str]:
     if broken:
         yield "\n### Why the run does not count\n"
         for check in broken:
-            remedy = f" {prose(check.remedy)}" if check.remedy else ""
-            yield f"- **{prose(check.title)}** ({code(check.name)}): {prose(check.detail)}{remedy}"
+            said = words.sentences(check.detail, check.remedy)
+            yield f"- **{prose(check.title)}** ({code(check.name)}): {prose(said)}"

@@ -16,7 +16,7 @@ from crashcart.reporting.traffic import Alert
 
 _ROW_PX = 20
 _LONGEST_TITLE = 42
-_MOST_ALERTS = 4
+_MOST_ALERTS = 3
 
 _PHASE_NAMES = {"warmup": "warm-up"}
 _SETTLING = "settling"
@@ -48,7 +48,7 @@ class Scene(msgspec.Struct, frozen=True):
     windows: tuple[Window, ...]
     marks: tuple[Mark, ...]
     alerts: tuple[Alert, ...] = ()
-    """The shop's own."""
+    """The shop's own: the one that counts as detection first, the others by when they first fired."""
 
     def backdrop(self, height_px: float) -> Markup:
         """Shaded faults, phase borders and marks of one panel."""
@@ -64,8 +64,10 @@ class Scene(msgspec.Struct, frozen=True):
         for window in self.windows:
             parts.append(self._window_row(window, top))
             top += _ROW_PX
-        for alert in self.alerts[:_MOST_ALERTS]:
-            parts.append(self._bars(alert.spans, f"alert: {words.clean(alert.name)}", "alert", top))
+        for at, alert in enumerate(self.alerts[:_MOST_ALERTS], start=1):
+            more = len(self.alerts) - at if at == _MOST_ALERTS else 0
+            name = f"alert: {words.clean(alert.name)}" + (f", and {more} more" if more else "")
+            parts.append(self._bars(alert.spans, name, "alert", top))
             top += _ROW_PX
         for row in in_rows(self.marks, self.across.whole_s):
             parts += [self._mark(mark, top) for mark in row]
@@ -149,8 +151,13 @@ def make_scene(
         settling=Phase(_SETTLING, plan.duration_s, whole_s) if whole_s > plan.duration_s else None,
         windows=windows,
         marks=find_marks(plan, events, verdict, tuple((window.start_s, window.end_s) for window in windows)),
-        alerts=alerts,
+        alerts=tuple(sorted(alerts, key=lambda alert: (alert.name != _detecting(verdict), alert.spans[0], alert.name))),
     )
+
+
+def _detecting(verdict: Verdict) -> str:
+    """Name of the alert that counts."""
+    return verdict.recovery.detected_by if verdict.recovery is not None else ""
 
 
 def _windows(plan: Plan, events: Sequence[Event]) -> Iterator[Window]:

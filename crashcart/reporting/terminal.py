@@ -184,7 +184,7 @@ def _validity(verdict: Verdict, console: Console) -> None:
         table.add_row(_signed(_met(seen.ok), Text("")), Text(_evidence(seen)))
     for check in verdict.validity:
         if not check.ok:
-            text = f"{check.title}: {check.detail}" + (f" {check.remedy}" if check.remedy else "")
+            text = f"{check.title}: {words.sentences(check.detail, check.remedy)}"
             table.add_row(_signed(Outcome.INCONCLUSIVE, Text("")), Text(words.clean(text)))
     held = sum(check.ok for check in verdict.validity)
     if verdict.validity:

@@ -140,7 +140,8 @@ def _alerts(connection: duckdb.DuckDBPyConnection, whole_s: float) -> Iterable[A
     for (alert, _), t in since.items():
         spans.setdefault(alert, []).append((t, whole_s))
     for name, found in sorted(spans.items()):
-        yield Alert(name, tuple(_joined(span for span in found if span[1] > 0)))
+        if joined := tuple(_joined(span for span in found if span[1] > 0)):
+            yield Alert(name, joined)
 
 
 def _joined(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, float]]:

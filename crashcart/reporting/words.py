@@ -154,3 +154,9 @@ def followed_up(follow_up: FollowUp) -> str:
         return f"{said}."
     half, most = seconds(follow_up.delay_p50_s), seconds(follow_up.delay_p99_s)
     return f"{said}, half of them within {half}, 99{NBSP}% within {most}."
+
+
+def sentences(*parts: str) -> str:
+    """Parts that were written to stand alone, as sentences in a row; empty ones are left out."""
+    said = (part.strip() for part in parts)
+    return " ".join(f"{part[0].upper()}{part[1:].removesuffix('.')}." for part in said if part)

@@ -80,8 +80,14 @@ def test_a_broken_invariant_shows_three_witnesses_at_most(failed: Made) -> None:
 def test_an_inconclusive_run_says_why_it_does_not_count_and_what_to_do(unsure: Made) -> None:
     text = report(unsure)
     assert text.startswith("## ? INCONCLUSIVE: ")
-    assert "- **Every fault acted** (`evidence`): f1 was not seen check the link" in text
+    assert "- **Every fault acted** (`evidence`): F1 was not seen. Check the link." in text
     assert "Why the run does not count" in headings(text)
+
+
+def test_of_a_run_that_does_not_count_no_objective_is_called_missed(unsure: Made) -> None:
+    text = report(unsure)
+    assert "| ? | objectives | not judged: the run does not count |" in text
+    assert "Objectives not met" not in text
 
 
 def test_it_says_how_to_run_it_again(passed: Made) -> None:

@@ -86,6 +86,14 @@ def test_the_shop_s_alerts_are_named_where_they_fired(passed: Made) -> None:
     assert header.count("alert-bar") == 1
 
 
+def test_of_many_alerts_the_one_that_counts_comes_first_and_the_rest_is_counted(passed: Made) -> None:
+    others = [Alert(f"a{n}", ((31.0 + n, 50.0),)) for n in range(6)]
+    alerts = (*others, Alert("PaymentsFailing", ((45.0, 50.0),)))
+    header = make_scene(read_plan(passed.folder), [], passed.verdict, 80, alerts).header()
+    names = re.findall(r'class="alert-name"[^>]*>([^<]+)<', header)
+    assert names == ["alert: PaymentsFailing", "alert: a0", "alert: a1, and 4 more"]
+
+
 def test_long_names_are_cut_and_stand_on_the_side_with_room(passed: Made) -> None:
     events = [Event(t, "", "mark", {"text": "a long story " * 9}) for t in (1.0, 40.0, 79.0)]
     marks = make_scene(read_plan(passed.folder), events, passed.verdict, 80).marks

@@ -54,7 +54,7 @@ def test_witnesses_are_shown_under_the_invariant_that_they_break(failed: Made) -
 
 
 def test_what_made_a_run_not_count_is_said_with_its_remedy(unsure: Made) -> None:
-    assert any("f1 was not seen" in line and "check the link" in line for line in render(unsure.verdict))
+    assert any("F1 was not seen. Check the link." in line for line in render(unsure.verdict))
 
 
 def test_text_from_the_shop_is_shown_and_not_obeyed(failed: Made) -> None:

@@ -94,3 +94,8 @@ def test_a_headline_does_not_repeat_the_word_that_stands_before_it() -> None:
 def test_cohorts_are_named_in_words() -> None:
     assert words.cohort("all") == "all shoppers"
     assert words.cohort("business_line:photo") == "business line: photo"
+
+
+def test_parts_that_were_written_to_stand_alone_become_sentences() -> None:
+    assert words.sentences("2 % were late", "run it alone.") == "2 % were late. Run it alone."
+    assert words.sentences("", "x") == "X."
