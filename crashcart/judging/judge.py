@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -12,8 +14,9 @@ from crashcart.judging.followup import read_follow_ups
 from crashcart.judging.invariants import judge_invariants
 from crashcart.judging.objectives import judge_objectives, tally
 from crashcart.judging.recovery import Goodput, judge_recovery
+from crashcart.judging.shared import OutOfRoom
 from crashcart.judging.shoppers import REFUSED, Shoppers, read_by_second, read_shoppers
-from crashcart.judging.tape import Tape, open_tape
+from crashcart.judging.tape import ROOMS, Room, Tape, open_tape
 from crashcart.judging.verdict import Findings, discounted, exit_status, headline, look_at, outcome_of, reasons
 from crashcart.model.plan import Plan
 from crashcart.model.slo import Selector
@@ -37,12 +40,17 @@ METRICS = (
 )
 
 
-def judge(recording_dir: Path) -> Verdict:
-    """Judge a recording, whole or cut short.
+def judge(recording_dir: Path, rooms: Sequence[Room] = ROOMS) -> Verdict:
+    """Judge a recording, whole or cut short, in the first room that is large enough.
 
-    Raises BadFile where it is none or was altered, UsageError where it is of a newer crashcart.
+    Raises BadFile where it is none or was altered, UsageError where it is of a newer crashcart, OutOfRoom where no room
+    is large enough.
     """
-    with open_tape(recording_dir) as tape:
+    *small, largest = rooms
+    for room in small:
+        with suppress(OutOfRoom), open_tape(recording_dir, room) as tape:
+            return _judge(tape)
+    with open_tape(recording_dir, largest) as tape:
         return _judge(tape)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashcart.model.errors import CrashcartError
 from crashcart.model.truth import Truth
 
 if TYPE_CHECKING:
@@ -11,6 +12,22 @@ if TYPE_CHECKING:
 
 LENIENT = "-- missing sources: empty"
 """A line of a shared query that only says where to look, never what is seen: what could not be read is empty there."""
+
+
+class OutOfRoom(CrashcartError):
+    """This machine has not enough memory or disk to judge a recording. That says nothing of the recording."""
+
+
+def mind_the_machine(error: Exception) -> None:
+    """Raise OutOfRoom where a query failed for want of room: on another machine it would have been answered."""
+    import duckdb
+
+    said = str(error).splitlines()[0]
+    if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in said:
+        raise OutOfRoom(
+            f"there is not enough memory or disk to judge it: {said}",
+            remedy="free some, or set TMPDIR to a folder with room, and judge again",
+        ) from error
 
 
 def make_shared(database: DuckDBPyConnection, truth: Truth) -> dict[str, str]:
@@ -29,6 +46,7 @@ def make_shared(database: DuckDBPyConnection, truth: Truth) -> dict[str, str]:
             query = sql.strip().rstrip(";")
             database.execute(f"CREATE TABLE {named(name)} AS FROM (\n{query}\n)")
         except duckdb.Error as error:
+            mind_the_machine(error)
             unmade[name] = str(error).splitlines()[0]
         finally:
             for source in stand_ins:

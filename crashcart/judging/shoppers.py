@@ -163,8 +163,9 @@ def confirm(tape: Tape) -> str:
     try:
         tape.database.execute(_CONFIRMED.format(sql=sql + "\n"))
     except duckdb.Error as error:
+        why = tape.why_unreadable(error)
         tape.database.execute(_NOTHING_CONFIRMED)
-        return str(error).splitlines()[0]
+        return why
     return ""
 
 

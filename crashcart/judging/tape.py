@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from crashcart.judging.shared import make_shared, named
+from crashcart.judging.shared import make_shared, mind_the_machine, named
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.fault import LogRecord
 from crashcart.model.holding import with_times
@@ -25,7 +25,18 @@ from crashcart.recorder.reading import TABLES, Table, quoted
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_MEMORY = "300MB"
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What DuckDB may use. What does not fit is spilt."""
+
+    memory: str
+    threads: int
+    """More of them need more memory, whatever the machine has."""
+
+
+ROOMS = (Room("300MB", 2), Room("600MB", 1))
+"""The second one where the first was too little after all: a verdict must not depend on either."""
 Record = TypeVar("Record", Event, LogRecord)
 _EMPTY: dict[Table, str] = {
     "intents": ", ".join(f"NULL::{kind} AS {name}" for name, kind in INTENT_COLUMNS.items()),
@@ -82,8 +93,14 @@ class Tape:
         return tuple(phase for phase in self.plan.phases if phase.end_s <= until_s)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows. duckdb.Error where the query is wrong or a table is missing."""
-        return self.database.execute(sql, list(parameters)).fetchall()
+        """All rows. duckdb.Error where the query is wrong or a table is missing, OutOfRoom where it does not fit."""
+        import duckdb
+
+        try:
+            return self.database.execute(sql, list(parameters)).fetchall()
+        except duckdb.Error as error:
+            mind_the_machine(error)
+            raise
 
     def named(self, name: str) -> tuple[Event, ...]:
         """Events of that name, in order."""
@@ -95,6 +112,7 @@ class Tape:
 
     def why_unreadable(self, error: Exception) -> str:
         """Why a query of the project's failed. What is missing is missing for a reason, and that was recorded."""
+        mind_the_machine(error)
         said = str(error).splitlines()[0]
         read = self.first("books-read")
         errors = read.data.get("errors", {}) if read else {}
@@ -108,10 +126,11 @@ class Tape:
 
 
 @contextmanager
-def open_tape(directory: Path) -> Iterator[Tape]:
+def open_tape(directory: Path, room: Room = ROOMS[0]) -> Iterator[Tape]:
     """Open a recording, whole or cut short.
 
-    Raises BadFile where it is none or was altered, UsageError where it is of a newer crashcart.
+    Raises BadFile where it is none or was altered, UsageError where it is of a newer crashcart, OutOfRoom where it does
+    not fit.
     """
     import duckdb
 
@@ -122,7 +141,8 @@ def open_tape(directory: Path) -> Iterator[Tape]:
         tempfile.TemporaryDirectory(prefix="crashcart-judge-") as spill,
         duckdb.connect(
             config={
-                "memory_limit": _MEMORY,
+                "memory_limit": room.memory,
+                "threads": room.threads,
                 "temp_directory": spill,
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
@@ -131,19 +151,26 @@ def open_tape(directory: Path) -> Iterator[Tape]:
     ):
         events = _lines(directory / FILES["events"], Event)
         plan = as_held(planned, events, directory / FILES["events"])
-        missing = _define(database, directory, plan)
-        yield Tape(
-            directory=directory,
-            plan=plan,
-            manifest=manifest,
-            events=events,
-            faultlog=_lines(directory / FILES["faultlog"], LogRecord, _recorded_bytes(manifest, FILES["faultlog"])),
-            summary=_summary(directory / "load-summary.json"),
-            missing=missing,
-            unmade=make_shared(database, plan.truth),
-            unreadable=tuple(table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)),
-            database=database,
-        )
+        try:
+            missing = _define(database, directory, plan)
+            yield Tape(
+                directory=directory,
+                plan=plan,
+                manifest=manifest,
+                events=events,
+                faultlog=_lines(directory / FILES["faultlog"], LogRecord, _recorded_bytes(manifest, FILES["faultlog"])),
+                summary=_summary(directory / "load-summary.json"),
+                missing=missing,
+                unmade=make_shared(database, plan.truth),
+                unreadable=tuple(
+                    table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)
+                ),
+                database=database,
+            )
+        except duckdb.Error as error:
+            mind_the_machine(error)
+            what = f"its tables can't be read: {str(error).splitlines()[0]}"
+            raise BadFile(what, file=directory, line=None, remedy="judge an unaltered copy of the recording") from error
 
 
 class _Span(msgspec.Struct, frozen=True):
