@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 import msgspec
 
-from crashcart.loadkit.answers import Failure, Request
+from crashcart.loadkit.answers import Answer, Failure, Request
 from crashcart.loadkit.desk import Desk
 from crashcart.loadkit.intents import Ending
 from crashcart.loadkit.shoppers import Shopper
 from loadtests.mix import Mix
-from loadtests.promises import ENDED_BADLY, OrderAnswer, order_answer
+from loadtests.promises import ENDED_BADLY, NewTotal, OrderAnswer, order_answer
 
 CHECKOUT_OUTCOMES = ("ok", "error", "timeout", "refused", "declined", "sold_out")
+
+
+Word = OrderAnswer | NewTotal | Failure
 
 
 class Told(msgspec.Struct, frozen=True):
     """What the shopper was told after one click."""
 
-    word: OrderAnswer | Failure
+    word: Word
     meant_s: float
     """When the click was meant."""
     at_s: float
@@ -37,6 +41,8 @@ class Order(msgspec.Struct, frozen=True):
     record: Mapping[str, object]
     """What `intents.jsonl` says of it."""
     total_cents: int
+    at: Callable[[int], Order]
+    """The same for another total."""
 
     @classmethod
     def of(cls, shopper: Shopper, cart_id: str, basket: Mapping[str, int], total_cents: int) -> Order:
@@ -54,6 +60,7 @@ class Order(msgspec.Struct, frozen=True):
             request=Request("POST", "/orders", "/orders", msgspec.json.encode(body), headers),
             record={"lines": [list(line) for line in basket.items()], "total_cents": total_cents, "network": network},
             total_cents=total_cents,
+            at=partial(cls.of, shopper, cart_id, basket),
         )
 
 
@@ -81,6 +88,14 @@ class _Checkout:
             told = self._click_twice(meant_s) if double_click and tries == 1 else self._click(meant_s)
             if isinstance(told.word, OrderAnswer):
                 return self._answered(told.word, told.at_s)
+            if isinstance(told.word, NewTotal):
+                # the page shows what it costs now: they look, and click once more
+                meant_s = told.at_s + self._mix.think_s.checkout
+                if tries == self._mix.retries.order.tries_max or meant_s >= self._until_s:
+                    return self._unanswered(_disagreed(told.word), told.at_s)
+                self._order = self._order.at(told.word.total_cents)
+                self._desk.clock.sleep_until(meant_s)
+                continue
             now_s = self._desk.clock.now_s()
             again_s = self._mix.retries.order.again_s(told.word, tries, now_s, self._desk.retry_random)
             if again_s is None or again_s >= self._until_s:
@@ -102,7 +117,7 @@ class _Checkout:
         self._note(first)
         self._note(second)
         self._double_click = _compared(first.word, second.word)
-        answers = [told for told in (first, second) if isinstance(told.word, OrderAnswer)]
+        answers = [told for told in (first, second) if not isinstance(told.word, Failure)]
         # the shopper reads the first answer that is one; that of a failure counts only where there is no other
         return min(answers, key=lambda told: told.at_s) if answers else second
 
@@ -110,9 +125,11 @@ class _Checkout:
         desk, order = self._desk, self._order
         desk.about_to_send(intended_s=meant_s, what=order.record)
         left_s = self._until_s - desk.clock.now_s()
-        answer, failure = desk.exchange(
-            order.request, min(self._mix.patience_s.order, left_s), lambda got: order_answer(got, order.total_cents)
+        read: Callable[[Answer], OrderAnswer | NewTotal | None] = partial(order_answer, total_cents=order.total_cents)
+        came: tuple[OrderAnswer | NewTotal | None, Failure | None] = desk.exchange(
+            order.request, min(self._mix.patience_s.order, left_s), read
         )
+        answer, failure = came
         at_s = desk.clock.now_s()
         if failure is not None:
             self._uncertain |= not failure.definite
@@ -160,8 +177,14 @@ class _Checkout:
         )
 
 
-def _compared(first: OrderAnswer | Failure, second: OrderAnswer | Failure) -> DoubleClickResult:
+def _disagreed(new: NewTotal) -> Failure:
+    return Failure("error", definite=True, status=409, problem="price-changed", reference=new.reference, honest=True)
+
+
+def _compared(first: Word, second: Word) -> DoubleClickResult:
     if isinstance(first, OrderAnswer) and isinstance(second, OrderAnswer):
         same = (first.outcome, first.order_id) == (second.outcome, second.order_id)
         return "same" if same else "different"
+    if isinstance(first, NewTotal) and first == second:
+        return "same"
     return "one-answer" if isinstance(first, OrderAnswer) or isinstance(second, OrderAnswer) else "no-answer"

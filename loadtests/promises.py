@@ -53,6 +53,13 @@ class OrderAnswer(msgspec.Struct, frozen=True):
     order_id: str = ""
 
 
+class NewTotal(msgspec.Struct, frozen=True):
+    """Nothing was ordered: the cart costs something else by now. A page shows it, and the shopper may agree."""
+
+    total_cents: int
+    reference: str = ""
+
+
 def product_page(answer: Answer, sku: str) -> _Product | None:
     """The page of that product, with a price."""
     if answer.status != 200:
@@ -87,8 +94,8 @@ def cart_total_cents(answer: Answer, basket: dict[str, int]) -> int | None:
     return cart.total_cents
 
 
-def order_answer(answer: Answer, total_cents: int) -> OrderAnswer | None:
-    """Accepted at that price, declined, or sold out."""
+def order_answer(answer: Answer, total_cents: int) -> OrderAnswer | NewTotal | None:
+    """Accepted at that price, declined, or sold out; or another total to agree to."""
     if answer.status in (200, 201):
         placed = _decoded(answer, _Placed)
         if (
@@ -106,6 +113,11 @@ def order_answer(answer: Answer, total_cents: int) -> OrderAnswer | None:
         return OrderAnswer("declined", answer.status, said.problem, said.reference)
     if (answer.status, said.problem) == (409, "sold-out"):
         return OrderAnswer("sold_out", answer.status, said.problem, said.reference)
+    if (answer.status, said.problem) == (409, "price-changed"):
+        document = answer.json()
+        new_cents = document.get("total_cents") if isinstance(document, dict) else None
+        if isinstance(new_cents, int) and not isinstance(new_cents, bool) and 0 < new_cents != total_cents:
+            return NewTotal(new_cents, said.reference)
     return None
 
 

@@ -71,12 +71,15 @@ class CartDoor:
             raise _unavailable(error) from error
 
     async def freeze(self, request: Request) -> Response:
-        """POST /carts/{id}/freeze; the optional `fingerprint` in the body is of the order that is placed."""
+        """POST /carts/{id}/freeze; `fingerprint` and `total_cents` in the body are of the order that is placed."""
         cart_id = _cart_id(request)
         key = request.idempotency_key()
-        fingerprint = str(request.json_object().get("fingerprint", "")) if request.body else ""
+        wanted = request.json_object() if request.body else {}
+        fingerprint, total_cents = str(wanted.get("fingerprint", "")), wanted.get("total_cents", 0)
+        if type(total_cents) is not int or total_cents < 0:
+            raise bad_request("total_cents must be a whole number of cents")
         try:
-            cart = await self._carts.freeze(cart_id, key, fingerprint)
+            cart = await self._carts.freeze(cart_id, key, fingerprint, total_cents)
         except ValkeyError as error:
             raise _unavailable(error) from error
         match cart:

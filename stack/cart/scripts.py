@@ -41,20 +41,25 @@ redis.call('EXPIRE', cart, ARGV[3])
 return redis.call('HGETALL', cart)
 """)
 
-# KEYS: cart, snapshot. ARGV: cart id, fingerprint of the order, time to live of the snapshot in seconds.
-# Gives the snapshot: cart id, fingerprint, then sku and quantity:price in turns; or nothing for an empty cart.
+# KEYS: cart, snapshot. ARGV: cart id, fingerprint of the order, time to live of the snapshot in seconds, the total in
+# cents that the shopper has agreed to (0: any).
+# Gives the snapshot: cart id, fingerprint, then sku and quantity:price in turns; or nothing for an empty cart. A cart
+# that costs something else is given as it is, and not frozen: its shopper has to agree first.
 FREEZE = Script("""
 local frozen = redis.call('LRANGE', KEYS[2], 0, -1)
 if #frozen > 0 then return frozen end
 local snapshot = {ARGV[1], ARGV[2]}
-local cart = redis.call('HGETALL', KEYS[1])
+local cart, total = redis.call('HGETALL', KEYS[1]), 0
 for i = 1, #cart, 2 do
   if string.sub(cart[i], 1, 2) == 'l:' then
     snapshot[#snapshot + 1] = string.sub(cart[i], 3)
     snapshot[#snapshot + 1] = cart[i + 1]
+    local quantity, price = string.match(cart[i + 1], '^(%d+):(%d+)$')
+    total = total + tonumber(quantity) * tonumber(price)
   end
 end
 if #snapshot == 2 then return {} end
+if tonumber(ARGV[4]) ~= 0 and tonumber(ARGV[4]) ~= total then return snapshot end
 redis.call('RPUSH', KEYS[2], unpack(snapshot))
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return snapshot

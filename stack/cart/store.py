@@ -80,10 +80,13 @@ class Carts:
         reply = await self._valkey.call("HGETALL", f"cart:{cart_id}")
         return _cart((field[2:], value) for field, value in _pairs(reply) if field[:2] == b"l:")
 
-    async def freeze(self, cart_id: str, key: str, fingerprint: str) -> Cart | KeyReused | None:
-        """The cart as it was when it was first frozen under this key; None when it was empty then."""
+    async def freeze(self, cart_id: str, key: str, fingerprint: str, total_cents: int) -> Cart | KeyReused | None:
+        """The cart as it was when it was first frozen under this key; None when it was empty then.
+
+        One that does not cost `total_cents` (0: whatever it costs) is given as it is, and not frozen.
+        """
         reply = await self._valkey.script(
-            FREEZE, [f"cart:{cart_id}", f"frozen:{key}"], [cart_id, fingerprint, SNAPSHOT_TTL_S]
+            FREEZE, [f"cart:{cart_id}", f"frozen:{key}"], [cart_id, fingerprint, SNAPSHOT_TTL_S, total_cents]
         )
         if not reply:
             return None

@@ -159,7 +159,7 @@ class Ordering:
     async def _freeze(self, key: str, wish: Wish) -> dict[str, Any] | Response:
         """The cart as it was when this order was first placed; a refusal when there is none to be had."""
         path = f"/carts/{wish.cart_id}/freeze"
-        body = {"fingerprint": wish.fingerprint()}
+        body = {"fingerprint": wish.fingerprint(), "total_cents": wish.total_cents}
         try:
             reply = await self._cart.call("POST", path, body, headers={"Idempotency-Key": key})
         except LinkError as error:
@@ -244,7 +244,7 @@ def _price_changed(total_cents: int) -> Problem:
         409,
         "price-changed",
         "The total is not what you saw",
-        f"The cart costs {total_cents} cents; look at it again and order under a new key. Nothing was ordered.",
+        f"The cart costs {total_cents} cents. Nothing was ordered; who agrees orders with that total.",
         safe_to_retry=False,
         extra={"total_cents": total_cents},
     )

@@ -135,3 +135,19 @@ def test_bad_changes_are_refused(cart: ServiceProcess) -> None:
     assert add(cart, "short", LAMP).status == 400
     assert cart.call("POST", f"/carts/{cart_id}/lines", {"lines": [LAMP]}).status == 400
     assert cart.call("POST", f"/carts/{cart_id}/lines", b"{", key="k").status == 400
+
+
+def test_a_cart_that_costs_something_else_is_told_and_not_frozen_until_that_is_agreed_to(cart: ServiceProcess) -> None:
+    cart_id, key = a_cart(), uuid4().hex
+    add(cart, cart_id, LAMP)
+
+    def order(total_cents: object, wish: str) -> Answer:
+        body = {"fingerprint": wish, "total_cents": total_cents}
+        return cart.call("POST", f"/carts/{cart_id}/freeze", body, key=key)
+
+    assert order(1998, "for 1998").body["total_cents"] == 1999
+    agreed = order(1999, "for 1999")
+    add(cart, cart_id, CHAIR)
+    assert (agreed.status, order(1999, "for 1999").body) == (200, agreed.body)
+    assert order(1998, "for 1998").status == 422
+    assert order("much", "x").status == order(-1, "x").status == 400

@@ -22,6 +22,8 @@ MIX: Mix = read_mix(read_program(LOAD_YAML), {})
 ACCEPTED = ok({"order_id": "o-1", "reference": "R-1", "state": "accepted", "total_cents": 4200}, 201)
 DECLINED = problem(402, "declined", safe=False)
 SOLD_OUT = problem(409, "sold-out", safe=False, skus=["G1"])
+DEARER = problem(409, "price-changed", safe=False, total_cents=4300)
+CHEAPER = problem(409, "price-changed", safe=False, total_cents=4200)
 PENDING = problem(504, "order-pending")
 CLOSED = problem(503, "ordering-closed", safe=False)
 BUSY = problem(503, "overloaded")
@@ -61,6 +63,16 @@ def outcomes(rig: Rig, sli: str) -> Mapping[str, float]:
         ([REFUSED] * 4, "failed", "refused", 4),
         ([REFUSED, BUSY, REFUSED, BUSY], "failed", "refused", 4),
         ([problem(409, "price-changed", safe=False)], "failed", "error", 1),
+        ([problem(409, "price-changed", safe=False, total_cents="much")], "failed", "error", 1),
+        # another total is agreed to, as on a page that shows it; not for ever
+        (
+            [DEARER, ok({"order_id": "o-1", "reference": "R-1", "state": "accepted", "total_cents": 4300}, 201)],
+            "ok",
+            "ok",
+            2,
+        ),
+        ([DEARER, ACCEPTED, CLOSED], "unknown", "refused", 3),
+        ([DEARER, CHEAPER, DEARER, CHEAPER], "failed", "error", 4),
         ([problem(422, "idempotency-key-reused", safe=False)], "failed", "error", 1),
         ([problem(404, "cart-empty", safe=False)], "failed", "error", 1),
         # it may have happened
@@ -239,3 +251,13 @@ def test_a_retry_draws_from_its_own_stream_alone(tmp_path: Path) -> None:
 
 def test_an_ending_knows_no_latency_where_nothing_was_sent() -> None:
     assert Ending("blocked").latency_ms is None
+
+
+def test_a_new_total_is_agreed_to_under_the_same_key_and_written_down_before_it_is_sent(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, in_turn([DEARER, problem(402, "declined", safe=False)]))
+    assert buy(rig)["outcome"] == "declined"
+    first, second = rig.transport.sent_to("/orders")
+    assert first.headers == second.headers
+    assert msgspec.json.decode(second.body) == {**msgspec.json.decode(first.body), "total_cents": 4300}
+    assert [record["total_cents"] for record in rig.intents() if record["r"] == "send"] == [4200, 4300]
+    assert not any(value for name, value in rig.counted().items() if name.startswith("shopper_failures_total"))
