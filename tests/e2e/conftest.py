@@ -84,16 +84,31 @@ class Harness:
     def active_runs(self) -> list[str]:
         return [path.stem for path in Path(self.environment["XDG_STATE_HOME"]).glob("crashcart/active/*.json")]
 
+    def recorded(self, text: str) -> Recording | None:
+        """The recording whose events have that text, if there is one yet."""
+        for recording in self.recordings():
+            events = recording.path / "events.jsonl"
+            if events.exists() and text in events.read_text(encoding="utf-8"):
+                return recording
+        return None
+
+    def wait_for_recorded(self, text: str, within_s: float = 60.0) -> Recording:
+        """The same, waited for."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            if (recording := self.recorded(text)) is not None:
+                return recording
+            time.sleep(0.02)
+        raise AssertionError(f"{text} was not recorded within {within_s} s")
+
     def wait_for_event(self, process: subprocess.Popen[str], name: str, within_s: float = 60.0) -> Recording:
         """The one recording, once that event is in it."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
             if process.poll() is not None:
                 raise AssertionError(f"ended with {process.returncode}: {process.communicate()[0]}")
-            for recording in self.recordings():
-                events = recording.path / "events.jsonl"
-                if events.exists() and f'"event":"{name}"' in events.read_text(encoding="utf-8"):
-                    return recording
+            if (recording := self.recorded(f'"event":"{name}"')) is not None:
+                return recording
             time.sleep(0.02)
         process.terminate()
         raise AssertionError(f"no event {name} within {within_s} s: {process.communicate()[0]}")
