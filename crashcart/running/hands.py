@@ -33,8 +33,8 @@ class Hands:
         return bool(self._acting)
 
     def act(self, t: float) -> None:
-        """Begin whatever is due."""
-        for fault in self._crew.plan.faults:
+        """Begin whatever is due, of the earlier fault first: what ends must not undo what has just begun on its target."""
+        for fault in sorted(self._crew.plan.faults, key=lambda fault: fault.start_s):
             if t >= fault.start_s:
                 self._begin("inject", fault)
             if t >= fault.end_s:

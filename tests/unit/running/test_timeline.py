@@ -108,6 +108,16 @@ def test_a_healthy_run_injects_undoes_and_completes() -> None:
     assert run.watchdog.beats > 5
 
 
+def test_a_fault_is_undone_before_the_next_one_on_its_target_is_done_wherever_it_stands_in_the_file() -> None:
+    made = fast(demo())
+    later = msgspec.structs.replace(made.faults[0], start_s=0.7, end_s=0.9)
+    earlier = msgspec.structs.replace(made.faults[0], id="f2", start_s=0.5, end_s=0.7)
+    made = msgspec.structs.replace(made, faults=(later, earlier))
+    run = _crew(made, FakeReader(_healthy(made)))
+    assert Timeline(run.crew).drive() == "completed"
+    assert run.injector.done == ["inject f2", "undo f2", "inject f1", "undo f1"]
+
+
 def test_a_sick_baseline_closes_the_gate_and_nothing_is_injected() -> None:
     made = fast(demo())
     run = _crew(made, FakeReader(_healthy(made, good=0.9)))
