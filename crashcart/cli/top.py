@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import click
 
@@ -93,8 +93,11 @@ def console_for(*, stderr: bool = False) -> Console:
     """Where text for people goes."""
     from rich.console import Console
 
+    from crashcart.cli.screen import Screen
+
     class Ours(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # not SystemExit(1): that would say that something failed its objective
 
-    return Ours(stderr=stderr, highlight=False)
+    screen = cast("IO[str]", Screen(sys.stderr if stderr else sys.stdout))
+    return Ours(file=screen, stderr=stderr, highlight=False)

@@ -22,24 +22,33 @@ from crashcart.shelf.telling import STYLES, ending, plain_table
 
 MOST_SETTINGS = 12
 MOST_CHANGES = 40
+NARROW = 110
 _WAY_STYLES: dict[Way, str] = {"new failure": "bold red", "worse": "red", "better": "green", "moved": ""}
 
 
 def render_kept(kept: Sequence[Kept], console: Console) -> None:
-    """One line a recording."""
-    table = plain_table("id", "experiment", "when (UTC)", "verdict", "commit", "took", "size", right=(5, 6))
-    table.columns[0].no_wrap = table.columns[2].no_wrap = True
+    """One line a recording; on a narrow terminal without what the id tells as well."""
+    columns = ["id", "experiment", "when (UTC)", "verdict", "commit", "took", "size"]
+    if console.width < NARROW:
+        columns = [name for name in columns if name not in ("when (UTC)", "commit")]
+    table = plain_table(*columns, right=(len(columns) - 2, len(columns) - 1))
+    for column in table.columns:
+        column.no_wrap = True
     for one in kept:
-        table.add_row(
-            Text(words.clean(one.run_id)),
-            Text(words.clean(one.experiment)),
-            moment_of(one),
-            _state(one),
-            Text(words.clean(one.commit) or words.NONE),
-            words.seconds(one.took_s),
-            size(one.bytes),
-        )
+        cells = {
+            "id": Text(words.clean(one.run_id)),
+            "experiment": Text(words.clean(one.experiment)),
+            "when (UTC)": Text(moment_of(one)),
+            "verdict": _state(one),
+            "commit": Text(words.clean(one.commit) or words.NONE),
+            "took": Text(words.seconds(one.took_s)),
+            "size": Text(size(one.bytes)),
+        }
+        table.add_row(*(cells[name] for name in columns))
     console.print(table)
+    for one in kept:
+        if one.note:
+            console.print(Text(f"{words.clean(one.run_id)}: {words.clean(one.note)}", style="dim"), soft_wrap=True)
 
 
 def render_suites(suites: Sequence[tuple[Path, Suite | None]], console: Console) -> None:
@@ -129,8 +138,7 @@ def _state(one: Kept) -> Text:
         said = one.outcome.value if one.ended == "completed" else f"{one.outcome.value} ({one.ended})"
         return Text(said, style=STYLES[one.outcome])
     known = f", {one.outcome.value}" if one.outcome is not None else ""
-    note = f": {words.clean(one.note, longest=60)}" if one.note else ""
-    return Text(f"{one.state}{known}{note}", style="yellow")
+    return Text(f"{one.state}{known}", style="yellow")
 
 
 def _sides(before: Side, after: Side, console: Console) -> None:
