@@ -33,7 +33,7 @@ class Hands:
         return bool(self._acting)
 
     def act(self, t: float) -> None:
-        """Begin whatever is due, of the earlier fault first: what ends must not undo what has just begun on its target."""
+        """Begin whatever is due, the earlier fault first: what ends must not undo what just began on its target."""
         for fault in sorted(self._crew.plan.faults, key=lambda fault: fault.start_s):
             if t >= fault.start_s:
                 self._begin("inject", fault)
