@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from stack.checkout.counters import ended
 from stack.checkout.orders import CLOSED_UNPLACED, TERMINAL, NewOrder
 from stack.checkout.partners import Inventory, Payments
-from stack.checkout.rules import Move, Parking, after_charge, after_hold, parked_after_charge, parked_before_charge
+from stack.checkout.rules import (
+    Held,
+    Move,
+    Parking,
+    after_charge,
+    after_hold,
+    parked_after_charge,
+    parked_before_charge,
+)
+from stack.checkout.soldout import SoldOut
 from stack.checkout.store import Store
 from stack.kit import context
 from stack.kit.database import DatabaseError
@@ -52,6 +61,7 @@ class Parts:
     wake_finisher: Callable[[], None]
     wake_mails: Callable[[], None]
     wake_stock: Callable[[], None]
+    sold_out: SoldOut = field(default_factory=SoldOut)
 
 
 class Saga:
@@ -83,8 +93,13 @@ class Saga:
     async def _work(self, order: NewOrder) -> Ending:
         lease_s = context.remaining_s() + LEASE_MARGIN_S
         lease_ends = monotonic() + lease_s
+        short = self._parts.sold_out.known(order.hold_lines)
         try:
-            fresh = await self._store.place(order, lease_s)
+            if short and await self._store.place_refused(order, {"skus": short}):
+                ended("rejected_sold_out")
+                log("order-rejected_sold_out", order_id=str(order.order_id), known=True)
+                return Ending("rejected_sold_out", {"skus": short})
+            fresh = not short and await self._store.place(order, lease_s)
         except DatabaseError as error:
             # If it was stored after all, the finisher ends it: no charge was begun by this try.
             log("order-not-begun", level="error", error=str(error))
@@ -135,6 +150,8 @@ class _Worker:
         with context.deadline(max(0.0, context.remaining_s() - STORE_MARGIN_S)):
             answer = await self._parts.inventory.hold(self._order)
             move = after_hold(answer.held, self._might)
+            if answer.held is Held.SOLD_OUT:
+                self._parts.sold_out.heard(answer.skus, self._order.hold_lines)
             if move is Move.PARK:
                 why = "product-unavailable" if answer.skus else "inventory-unavailable"
                 return await self._park(parked_before_charge(self._might, why), answer.skus)

@@ -26,6 +26,15 @@ on conflict do nothing
 returning 1
 """
 
+# One that is refused before anything else was done for it: stored, and over.
+_PLACE_REFUSED = """
+insert into orders (order_id, idempotency_key, fingerprint, reference, state, may_be_charged, total_cents, card_network,
+                    cohort, email, lines, problem, finished_at)
+values ($1, $2, $3, $4, 'rejected_sold_out', false, $5, $6, $7, $8, $9::jsonb, $10::jsonb, now())
+on conflict do nothing
+returning 1
+"""
+
 # Whoever asks with the same key may go on where a worker stopped, but not beside one that is still at it. What comes
 # back says what was known before: from now on the order may be charged again.
 _TAKE = """
@@ -195,6 +204,23 @@ class Store:
             order.lines,
             self._worker,
             lease_s,
+        )
+        return fresh is not None
+
+    async def place_refused(self, order: NewOrder, problem: dict[str, Any]) -> bool:
+        """Store a new order that is sold out already; False when its key is there already."""
+        fresh = await self._database.fetchval(
+            _PLACE_REFUSED,
+            order.order_id,
+            order.key,
+            order.fingerprint,
+            order.reference,
+            order.total_cents,
+            order.network,
+            order.cohort,
+            order.email,
+            order.lines,
+            orjson.dumps(problem).decode(),
         )
         return fresh is not None
 

@@ -122,3 +122,22 @@ def test_an_accepted_order_whose_stock_is_gone_is_refunded_and_its_shopper_told(
     assert place(rig, wanted)[1]["type"] == "/problems/order-cancelled"
     wanted.answers.clear()  # it was told yes, and then by mail that it was not to be
     assert violations(rig, [wanted]) == []
+
+
+def test_hundreds_who_want_what_is_sold_out_are_refused_without_asking_the_stock_each_time(rig: Rig) -> None:
+    rig.behave("psp-a")
+    wanted = [purchase(f"deal-{number}", sku="SOLD-OUT") for number in range(60)]
+    answers = [place(rig, one) for one in wanted]
+    assert {(status, document["type"]) for status, document in answers} == {(409, "/problems/sold-out")}
+    assert all(document["skus"] == ["SOLD-OUT"] for _, document in answers)
+    assert place(rig, wanted[-1]) == answers[-1]
+    wait_settled(rig)
+    states = rig.sql("orders-db", "select state from orders where idempotency_key like 'deal-%'")
+    assert [row["state"] for row in states] == ["rejected_sold_out"] * 60
+    asked = rig.sql(
+        "orders-db",
+        "select count(*) as n from outbox where topic = 'release' and key in "
+        "(select order_id::text from orders where idempotency_key like 'deal-%')",
+    )
+    assert asked[0]["n"] < 60
+    assert violations(rig, wanted) == []
