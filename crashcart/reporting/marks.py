@@ -11,9 +11,9 @@ from crashcart.model.recording import Event
 from crashcart.model.verdict import RecoveryResult, Verdict
 from crashcart.reporting import words
 
-LETTER = 0.019
+LETTER = 0.021
 """Width of a letter on a phone, as a share of the axis: marks whose names would touch there get rows of their own."""
-_LONGEST = 27
+_LONGEST = 25
 """Letters of a name that have room on one side of a mark, wherever it stands; all of it is among the happenings."""
 
 Spans = Sequence[tuple[float, float]]

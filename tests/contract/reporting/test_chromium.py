@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from crashcart.model.recording import Event
+from crashcart.model.verdict import Verdict
 from crashcart.reporting import write_all
+from crashcart.reporting.recorded import read_plan
 from tests.contract.reporting.browser import Page, find_browser, open_page
 from tests.unit.reporting.recordings import make_recording
 from tests.unit.reporting.stories import FAIL, HOSTILE, INCONCLUSIVE, PASS
@@ -20,6 +25,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 STORIES = {"pass": PASS, "fail": FAIL, "inconclusive": INCONCLUSIVE, "hostile": replace(FAIL, hostile=HOSTILE)}
+
+BUSY = replace(FAIL, name="busy")
+"""Many faults, marks and alerts with long names, at places where there is hardly room."""
 
 LEGIBLE = """
 (() => {
@@ -48,7 +56,7 @@ LEGIBLE = """
 """
 
 OVERLAPS = """
-[...document.querySelectorAll('.panel svg')].flatMap(svg => {
+[...document.querySelectorAll('.panel svg, .recovery svg')].flatMap(svg => {
   const boxes = [...svg.querySelectorAll('text')].filter(t => t.getClientRects().length)
     .map(t => [t.getBoundingClientRect(), t.textContent]);
   return boxes.flatMap(([a, said], i) => boxes.slice(i + 1)
@@ -65,7 +73,26 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, story in STORIES.items():
         folder = tmp_path_factory.mktemp(name)
         made[name] = write_all(folder, make_recording(folder, story))
+    folder = tmp_path_factory.mktemp("busy")
+    made["busy"] = write_all(folder, make_busy(folder))
     return made
+
+
+def make_busy(folder: Path) -> Verdict:
+    """As the failing story, with many faults, marks and problems more."""
+    verdict = make_recording(folder, BUSY)
+    plan = read_plan(folder)
+    first, long = plan.faults[0], "inventory[0].inventory-db[0] answers very late now and then"
+    more = [
+        msgspec.structs.replace(first, id=f"f{n}", title=long, slices=tuple((t, t + 0.7) for t in range(0, 12, 2)))
+        for n in range(2, 6)
+    ]
+    (folder / "plan.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(plan, faults=(first, *more))))
+    events = [Event(28 + 9 * n, "", "fault-injected", {"fault": f"f{n}"}) for n in range(2, 6)]
+    events += [Event(float(t), "", "mark", {"text": f"called the {t}th colleague on duty"}) for t in range(0, 80, 7)]
+    with (folder / "events.jsonl").open("ab") as file:
+        file.writelines(msgspec.json.encode(event) + b"\n" for event in events)
+    return verdict
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +116,14 @@ def test_it_asks_for_nothing_but_itself_and_the_console_stays_empty(
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])
-@pytest.mark.parametrize("story", list(STORIES))
+@pytest.mark.parametrize("story", [*STORIES, "busy"])
 def test_nothing_is_wider_than_the_screen(page: Page, pages: dict[str, Path], story: str, width: int) -> None:
     page.show(pages[story], width=width)
     assert page.value("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("story", ["pass", "fail", "inconclusive"])
+@pytest.mark.parametrize("story", ["pass", "fail", "inconclusive", "busy"])
 def test_words_in_drawings_do_not_lie_on_each_other(page: Page, pages: dict[str, Path], story: str, width: int) -> None:
     page.show(pages[story], width=width)
     assert page.value(OVERLAPS) == []
@@ -130,6 +157,25 @@ def test_cohorts_are_folded_on_screen_unfold_without_a_script_and_are_all_in_pri
     page.call("Emulation.setEmulatedMedia", {"media": "screen"})
     page.value("document.querySelectorAll('summary').forEach(e => e.click())")
     assert page.value(shown) == there
+
+
+def test_headings_go_down_one_step_at_a_time_and_every_table_has_heads(page: Page, pages: dict[str, Path]) -> None:
+    page.show(pages["fail"], width=1280)
+    levels = page.value("[...document.querySelectorAll('h1,h2,h3,h4')].map(e => Number(e.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert (
+        page.value("[...document.querySelectorAll('table')].filter(t => !t.querySelector('th[scope=col]')).length") == 0
+    )
+
+
+def test_the_story_of_a_witness_opens_without_a_script(page: Page, pages: dict[str, Path]) -> None:
+    shown = "[...document.querySelectorAll('.story + .folded')].filter(e => e.getClientRects().length).length"
+    page.show(pages["fail"], width=1280, scripts=False)
+    before = page.value(shown)
+    page.value("document.querySelectorAll('.story > summary').forEach(e => e.parentElement.open = true)")
+    assert page.value(shown) > before
 
 
 def test_all_content_is_there_without_scripts(page: Page, pages: dict[str, Path]) -> None:

@@ -97,5 +97,5 @@ def test_of_many_alerts_the_one_that_counts_comes_first_and_the_rest_is_counted(
 def test_long_names_are_cut_and_stand_on_the_side_with_room(passed: Made) -> None:
     events = [Event(t, "", "mark", {"text": "a long story " * 9}) for t in (1.0, 40.0, 79.0)]
     marks = make_scene(read_plan(passed.folder), events, passed.verdict, 80).marks
-    assert all(len(mark.short) <= 27 for mark in marks)
+    assert all(len(mark.short) <= 25 for mark in marks)
     assert [is_late(mark, 80) for mark in marks] == [False, True, True]
