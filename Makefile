@@ -29,6 +29,13 @@ demo: .venv/project ## boot the shop, take a card processor away at peak, print 
 	@$(PY) -m crashcart setup
 	@$(PY) -m crashcart run --yes $(DEMO)
 
+.PHONY: nightly
+nightly: .venv/project ## every experiment tagged nightly, one JUnit for all, then what changed since last night
+	@$(PY) -m crashcart setup
+	@status=0; $(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes || status=$$?; \
+	if [ $$status != 2 ]; then $(PY) -m crashcart diff last-night || true; fi; \
+	exit $$status
+
 .PHONY: test
 test: check ## check, then every test: unit, contract, end to end
 	@$(PY) -m crashcart setup
