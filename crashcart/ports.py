@@ -139,7 +139,9 @@ class FaultKind(Protocol):
     """`toxiproxy/latency`."""
     summary: ClassVar[str]
     settings_type: ClassVar[type[msgspec.Struct]]
-    """Frozen, unknown keys forbidden; `link` or `service` names the target."""
+    """Frozen, unknown keys forbidden; `link`, `service` or `database` names the target."""
+    least_s: ClassVar[float]
+    """A fault of this kind that is shorter can't be shown to have acted."""
 
     def targets(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
         """Proxies or instances it acts on. UsageError where a setting is wrong or a target does not exist."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from crashcart.model.design import Design, proxies
@@ -12,6 +14,9 @@ from crashcart.ports import Observer
 
 class BaseFault:
     """A fault that acts all the time, is shown by probes, and must meet calls on the links that it is watched on."""
+
+    least_s: ClassVar[float] = 2.0
+    """Shorter than this, probes four times a second can't show that it acted."""
 
     def watched(self, settings: msgspec.Struct, design: Design) -> tuple[str, ...]:
         """None."""

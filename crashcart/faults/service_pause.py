@@ -21,6 +21,8 @@ class Pause(ServiceGone):
     kind: ClassVar[str] = "service/pause"
     summary: ClassVar[str] = "A service hangs: its processes are stopped (SIGSTOP), and continued when the fault ends."
     settings_type: ClassVar[type[msgspec.Struct]] = ServiceSettings
+    least_s: ClassVar[float] = 5.0
+    """A probe that hangs is given up after 2 s; one that the service answers when it runs again shows nothing."""
 
     def title(self, settings: msgspec.Struct) -> str:
         """`checkout hangs`."""

@@ -22,9 +22,6 @@ from crashcart.ports import FaultKind
 if typing.TYPE_CHECKING:
     from crashcart.planning.plans import Request
 
-MIN_FAULT_S = 2.0
-"""Shorter than this, probes four times a second can't show that it acted."""
-
 
 def plan_faults(request: Request, design: Design, phase: Phase | None) -> tuple[PlannedFault, ...]:
     """In the order of the file. BadFile for kinds, settings, targets and times that can't be."""
@@ -56,7 +53,7 @@ def _plan_one(request: Request, design: Design, phase: Phase, index: int, spec: 
         raise
     except UsageError as error:
         raise file.error(settings_path, error.what, error.remedy) from error
-    _check_times(request, phase, index, spec)
+    _check_times(request, phase, index, spec, kind.least_s)
     start_s = phase.start_s + float(spec.at)
     fault_id, seed = f"f{index + 1}", request.file.experiment.load.seed
     return PlannedFault(
@@ -121,12 +118,12 @@ def _plain(settings: dict[str, object]) -> dict[str, object]:
     return plain
 
 
-def _check_times(request: Request, phase: Phase, index: int, spec: FaultSpec) -> None:
+def _check_times(request: Request, phase: Phase, index: int, spec: FaultSpec, least_s: float) -> None:
     path: Path_ = ("faults", index)
-    if spec.duration < MIN_FAULT_S:
+    if spec.duration < least_s:
         what = f"faults[{index}] lasts {spec.duration!r}"
         raise request.file.error(
-            (*path, "for"), what, f"at least {format_duration(MIN_FAULT_S)}, or it can't be shown to act"
+            (*path, "for"), what, f"at least {format_duration(least_s)}, or it can't be shown to act"
         )
     if spec.at + spec.duration > phase.duration_s + 1e-9:
         end, room = format_duration(spec.at + spec.duration), format_duration(phase.duration_s)

@@ -14,8 +14,10 @@ from crashcart.ports import Observation
 from crashcart.runtimes.procfs import read_process
 from crashcart.runtimes.stopping import pids_of
 
-WINDOW_S = 0.5
-"""What an answer tells of: this long before it."""
+WINDOW_S = 2.0
+"""What an answer tells of: this long before it at most."""
+PAUSE_S = 0.25
+"""Not stopped for so long, it is not slowed any more: what was before is another story."""
 _EVERY_S = (0.003, 0.007)
 """Drawn anew each time, so that no rhythm of the hog's can fall in with ours."""
 _LOOK_AGAIN_S = 1.0
@@ -38,14 +40,13 @@ class StoppedShare:
         self._thread = threading.Thread(target=self._sample, name="stopped share", daemon=True)
 
     def look(self) -> Observation:
-        """The last half second. Its value is the share of the instance that is furthest from the declared one."""
+        """Its value is the share of the instance that is furthest from the declared one, since slowing it began."""
         if not self._thread.is_alive():
             self._thread.start()
-            self._stopping.wait(WINDOW_S)
-        since = time.monotonic() - WINDOW_S
+            self._stopping.wait(PAUSE_S)
         with self._lock:
-            samples = [sample for sample in self._samples if sample[0] >= since]
-        shares = [_share([(at, stopped[index]) for at, stopped in samples]) for index in range(len(self._instances))]
+            samples = list(self._samples)
+        shares = [share_of([(at, stopped[index]) for at, stopped in samples]) for index in range(len(self._instances))]
         worst = max(shares, key=lambda share: abs(share - self._share))
         there = abs(worst - self._share) <= self._within
         return Observation(there=there, value=round(worst, 3), note="" if samples else "nothing was sampled")
@@ -60,7 +61,7 @@ class StoppedShare:
             now = time.monotonic()
             with self._lock:
                 self._samples.append((now, stopped))
-                while self._samples[0][0] < now - 2 * WINDOW_S:
+                while self._samples[0][0] < now - WINDOW_S:
                     self._samples.popleft()
 
     def _is_stopped(self, instance: str) -> bool:
@@ -75,8 +76,18 @@ class StoppedShare:
         return False
 
 
-def _share(samples: Sequence[tuple[float, bool]]) -> float:
-    """By time: a sample counts for as long as it took until the next one."""
-    spans = [(later - at, stopped) for (at, stopped), (later, _) in pairwise(samples)]
+def share_of(samples: Sequence[tuple[float, bool]]) -> float:
+    """The share of time, by samples (at, stopped) in order, since the last pause in which nothing was stopped.
+
+    A sample counts for as long as it took until the next one. 0 where the pause lasts still.
+    """
+    began, last_stopped = len(samples), samples[-1][0] if samples else 0.0
+    for index in range(len(samples) - 1, -1, -1):
+        at, stopped = samples[index]
+        if last_stopped - at > PAUSE_S:
+            break
+        if stopped:
+            began, last_stopped = index, at
+    spans = [(later - at, stopped) for (at, stopped), (later, _) in pairwise(samples[began:])]
     whole = sum(span for span, _ in spans)
     return sum(span for span, stopped in spans if stopped) / whole if whole else 0.0

@@ -130,6 +130,12 @@ def test_a_kind_says_what_it_does_and_what_must_be_measured(
     assert fault.effect(settings) == effect
 
 
+def _resolve(fault: FaultKind, raw: dict[str, Any]) -> None:
+    settings = decode_settings(fault, raw)
+    fault.targets(settings, DESIGN)
+    fault.watched(settings, DESIGN)
+
+
 @pytest.mark.parametrize(
     ("kind", "raw", "told"),
     [
@@ -160,7 +166,5 @@ def test_a_kind_says_what_it_does_and_what_must_be_measured(
 def test_what_can_not_be_is_refused_with_what_would_be_right(kind: str, raw: dict[str, Any], told: str) -> None:
     fault = registry()[kind]
     with pytest.raises(UsageError) as refused:
-        settings = decode_settings(fault, raw)
-        fault.targets(settings, DESIGN)
-        fault.watched(settings, DESIGN)
+        _resolve(fault, raw)
     assert told in str(refused.value)

@@ -106,3 +106,10 @@ def test_what_can_not_be_is_told_at_the_experiments_line(fault: str, told: str) 
 def test_what_the_runtime_lacks_for_the_generic_kind_it_lacks_for_the_named_one() -> None:
     with pytest.raises(BadFile, match="can't do http/admin: it is too small"):
         _plan("provider/slow: {provider: psp-a, delay: 1s}", lacks="it is too small")
+
+
+def test_a_fault_is_given_the_time_that_its_kind_needs_to_be_shown() -> None:
+    text = EXPERIMENT.replace("FAULT", "service/pause: {service: checkout}").replace("for: 20s", "for: 4s")
+    file = experiment_from_tree(parse_tree(text, "experiments/named.yaml"))
+    with pytest.raises(BadFile, match="at least 5s, or it can't be shown to act"):
+        plan(Request(file, open_project(ROOT), "local", lambda _: "", registry()))
