@@ -90,6 +90,8 @@ def run_in(
     Raises NotUndone where something is still broken, when all that is done; BootError; UsageError where there is no
     room; CrashcartError where the room ran out meanwhile.
     """
+    import duckdb
+
     from crashcart.live import make_view
     from crashcart.running import Prepared, run
 
@@ -101,11 +103,10 @@ def run_in(
             run(prepared, make_parts(made, run_id, view), interrupts)
     except NotUndone as error:
         not_undone = error
-    except OSError as error:
+    except (OSError, duckdb.Error) as error:
         raise _no_room(error, out) from error
     try:
-        _point_latest(bench.runs_dir, out)
-        verdict = judge_recording(out)
+        verdict = _judged(bench.runs_dir, out)
         tell(out, verdict)
         if hold is None:  # who holds a phase mends and tries things meanwhile
             keep_capacity(bench.project, made, verdict, console)
@@ -116,9 +117,21 @@ def run_in(
     return verdict
 
 
-def _no_room(error: OSError, out: Path) -> Exception:
-    """The error in words where a disk is full; else the error."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+def _judged(runs_dir: Path, out: Path) -> Verdict:
+    """Something was started: what goes wrong from here on is no usage error."""
+    try:
+        _point_latest(runs_dir, out)
+        return judge_recording(out)
+    except UsageError as error:
+        raise CrashcartError(error.what, where=error.where, remedy=error.remedy) from error
+    except OSError as error:
+        raise _no_room(error, out) from error
+
+
+def _no_room(error: Exception, out: Path) -> Exception:
+    """The error in words where a disk is full (DuckDB has no number for it); else the error."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number not in (errno.ENOSPC, errno.EDQUOT) and os.strerror(errno.ENOSPC) not in str(error):
         return error
     return CrashcartError(
         "the disk is full: the run was broken off and everything put back, its recording is cut short",

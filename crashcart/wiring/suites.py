@@ -119,14 +119,14 @@ def _run_several(bench: Bench, plans: Sequence[Plan], request: RunRequest, conso
     # taken once: nobody else's run slips in between two of ours
     with machine_taken(order.suite_id, console), interrupts.handled():
         folder = SuiteFolder(bench.runs_dir, order.suite_id, plans, request.junit)
-        runner = _Runner(bench, folder.path, console, interrupts)
+        runner = SuiteRunner(bench, folder.path, console, interrupts)
         suite = Several(order, runner.attempt, folder.keep, runner.say, interrupts).go()
         interrupts.disarm()
         render_suite(suite, folder.path, bench.runs_dir, console)
     return suite.exit_status
 
 
-class _Runner:
+class SuiteRunner:
     """Makes one attempt after the other. Whatever happens in one is said of that one, and the next is made."""
 
     def __init__(self, bench: Bench, folder: Path, console: Console, interrupts: Interrupts) -> None:
