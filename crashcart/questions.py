@@ -18,7 +18,7 @@ from crashcart.model.topology import Topology
 EVERY_S = 0.25
 WHOLE_EVERY_S = 0.5
 LONG_BYTES = 4_096
-MOST_BYTES = 8 << 20
+MOST_BYTES = 2 << 20
 """Of a longer answer no more is listened to."""
 
 Side = Literal["through", "beside"]

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -19,7 +19,7 @@ from crashcart.judging.windows import PROBE_S
 from crashcart.model.recording import ProbeSample
 from crashcart.model.topology import ProxyAddress, Topology
 from crashcart.probes import TIMEOUT_S, ProbeRunner
-from crashcart.questions import EVERY_S, WHOLE_EVERY_S, Question, verdict
+from crashcart.questions import EVERY_S, MOST_BYTES, WHOLE_EVERY_S, Question, verdict
 from crashcart.runtimes.addresses import Reservations
 from crashcart.tools import Toolbox, server_account
 from tests.contract.safety.small_stack import SmallStack, wait_until
@@ -88,8 +88,8 @@ def _listener(answer: bytes | None) -> Iterator[str]:
             if answer is None:
                 held.append(connection)
             else:
-                with connection:
-                    connection.recv(4096)
+                with connection, suppress(OSError):
+                    connection.recv(65_536)
                     connection.sendall(answer)
 
     thread = threading.Thread(target=serve)
@@ -197,6 +197,17 @@ def test_what_is_wrong_is_told_and_a_hanging_one_delays_no_other(ports: Reservat
     assert told["closes", "beside"].error == "Connection refused"
     assert told["odd", "through"].error == "HTTP/1.1 503 Busy"
     assert sum(one.proxy == "closes" and one.side == "through" for one in samples) >= 8
+
+
+def test_an_answer_without_end_is_not_listened_to_for_ever(ports: Reservations) -> None:
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    with _listener(head + b"x" * 2 * MOST_BYTES) as endless, _listener(head + b"x" * 1000) as short:
+        topology = _topology(_proxy("p", endless, short))
+        samples = _collect(topology, lambda some: {one.side for one in some} == {"through", "beside"}, whole=("p",))
+    told = {one.side: one for one in samples}
+    assert told["through"].error == f"longer than {MOST_BYTES} bytes"
+    assert MOST_BYTES < told["through"].bytes < 2 * MOST_BYTES
+    assert (told["beside"].ok, told["beside"].bytes) == (True, 1000 + len(head))
 
 
 def test_nothing_is_probed_where_nothing_is_watched() -> None:
