@@ -7,7 +7,7 @@ import json
 import os
 from urllib.parse import urlsplit
 
-from plumbing import Answer, serve
+from plumbing import Answer, problem, serve
 from prometheus_client import Counter
 
 SHELF = urlsplit(os.environ["LINK_SHELF"]).netloc
@@ -25,25 +25,14 @@ def order(_path: str, key: str) -> Answer:
         body = json.loads(response.read())
     except TimeoutError:
         CALLS.labels("door.shelf", "timeout").inc()
-        return _problem(504, "order-pending", key)
+        return problem(504, "order-pending", key)
     except (OSError, http.client.HTTPException, ValueError):
         CALLS.labels("door.shelf", "error").inc()
-        return _problem(503, "shelf-unavailable", key)
+        return problem(503, "shelf-unavailable", key)
     finally:
         connection.close()
-    CALLS.labels("door.shelf", "ok").inc()
+    CALLS.labels("door.shelf", "ok" if response.status < 500 else "error").inc()
     return response.status, body
-
-
-def _problem(status: int, kind: str, key: str) -> Answer:
-    return status, {
-        "type": f"/problems/{kind}",
-        "title": kind,
-        "status": status,
-        "reference": key[:8],
-        "safe_to_retry": True,
-        "contact": "help@tiny.example",
-    }
 
 
 serve(lambda path: (200, {"page": "tiny"}) if path == "/" else None, order)

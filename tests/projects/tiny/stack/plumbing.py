@@ -14,6 +14,21 @@ from prometheus_client import generate_latest
 
 Answer = tuple[int, Mapping[str, object]]
 
+TOLD: dict[str, float] = {}
+"""What whoever has the run's token told this service to do: POST /admin/settings."""
+
+
+def problem(status: int, kind: str, key: str) -> Answer:
+    """An honest error: with a reference, what to do, and whom to ask."""
+    return status, {
+        "type": f"/problems/{kind}",
+        "title": kind,
+        "status": status,
+        "reference": key[:8],
+        "safe_to_retry": True,
+        "contact": "help@tiny.example",
+    }
+
 
 def serve(get: Callable[[str], Answer | None], post: Callable[[str, str], Answer]) -> None:
     """Serve on LISTEN_ADDRESS until SIGTERM. `post` gets the path and the Idempotency-Key."""
@@ -31,8 +46,12 @@ def serve(get: Callable[[str], Answer | None], post: Callable[[str, str], Answer
                 self._answer(get(self.path) or (404, {}))
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self._answer(post(self.path, self.headers.get("Idempotency-Key") or ""))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path == "/admin/settings":
+                allowed = self.headers.get("Authorization") == f"Bearer {os.environ['ADMIN_TOKEN']}"
+                TOLD.update(json.loads(body) if allowed else {})
+                return self._answer((200 if allowed else 401, {}))
+            return self._answer(post(self.path, self.headers.get("Idempotency-Key") or ""))
 
         def _answer(self, answer: Answer) -> None:
             kind = "application/json" if answer[0] < 400 else "application/problem+json"
