@@ -13,8 +13,8 @@ from crashcart.reporting import words
 
 LETTER = 0.021
 """Width of a letter on a phone, as a share of the axis: marks whose names would touch there get rows of their own."""
-_LONGEST = 25
-"""Letters of a name that have room on one side of a mark, wherever it stands; all of it is among the happenings."""
+LONGEST = 25
+"""Letters of a name that have room on one side of a mark, wherever it stands, on a phone."""
 
 Spans = Sequence[tuple[float, float]]
 """(from, to) in seconds from t0."""
@@ -26,11 +26,6 @@ class Mark(msgspec.Struct, frozen=True):
     at_s: float
     label: str
     css: str
-
-    @property
-    def short(self) -> str:
-        """Its name, as far as there is room."""
-        return words.clean(self.label, longest=_LONGEST)
 
 
 def find_marks(plan: Plan, events: Sequence[Event], verdict: Verdict, faults: Spans) -> tuple[Mark, ...]:
@@ -110,4 +105,4 @@ def is_late(mark: Mark, whole_s: float) -> bool:
 
 
 def _width(mark: Mark) -> float:
-    return LETTER * (len(mark.short) + 1)
+    return LETTER * (min(len(mark.label), LONGEST) + 1)

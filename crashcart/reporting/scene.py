@@ -11,11 +11,14 @@ from crashcart.model.plan import Phase, Plan
 from crashcart.model.recording import Event
 from crashcart.model.verdict import Verdict
 from crashcart.reporting import svg, words
-from crashcart.reporting.marks import LETTER, Mark, find_marks, in_rows, is_late
+from crashcart.reporting.marks import LETTER, LONGEST, Mark, find_marks, in_rows, is_late
 from crashcart.reporting.traffic import Alert
 
 _ROW_PX = 20
-_LONGEST_TITLE = 42
+_LEAST_ROOM = 0.3
+"""Share of the axis that a fault's name takes, whatever room there is."""
+_WIDER = 2
+"""A desktop's axis holds more than twice as many letters as a phone's."""
 _MOST_ALERTS = 3
 
 _PHASE_NAMES = {"warmup": "warm-up"}
@@ -116,25 +119,30 @@ class Scene(msgspec.Struct, frozen=True):
         bars = [
             svg.rect(*self.across.span(start, end), top_px, _ROW_PX - 3, f"{kind}-bar", title) for start, end in spans
         ]
-        short = words.clean(title, longest=_LONGEST_TITLE)
-        first_s, last_s = spans[0][0], spans[-1][1]
-        late = max(first_s, 0) / self.across.whole_s + LETTER * len(short) > 1
-        at, dx, anchor = (last_s, -5.0, "end") if late else (max(first_s, 0), 5.0, "start")
-        name = svg.text(self.across.percent(at), top_px + 13, short, f"{kind}-name", dx_px=dx, anchor=anchor)
-        return Markup("").join([*bars, name])
+        first, last = max(spans[0][0], 0) / self.across.whole_s, spans[-1][1] / self.across.whole_s
+        room = 1 - first
+        late = LETTER * len(title) > room and last > room
+        letters = int(max(last if late else room, _LEAST_ROOM) / LETTER)
+        at = last if late else first
+        return Markup("").join([*bars, _label(at, top_px + 13, title, letters, f"{kind}-name", late=late)])
 
     def _mark(self, mark: Mark, top_px: float) -> Markup:
         at, late = self.across.percent(mark.at_s), is_late(mark, self.across.whole_s)
         tip = svg.rule(at, _ROW_PX, f"mark {mark.css}", top_px - 3)
-        name = svg.text(
-            at,
-            top_px + 12,
-            mark.short,
-            f"mark-name {mark.css}",
-            dx_px=-5 if late else 5,
-            anchor="end" if late else "start",
+        name = _label(
+            mark.at_s / self.across.whole_s, top_px + 12, mark.label, LONGEST, f"mark-name {mark.css}", late=late
         )
         return tip + name
+
+
+def _label(at: float, y_px: float, name: str, letters: int, css: str, *, late: bool) -> Markup:
+    """A name beside its place; where a phone has not enough room for it, a shorter one is shown there."""
+    x, dx, anchor = f"{100 * at:.4g}%", -5.0 if late else 5.0, "end" if late else "start"
+    full, short = words.clean(name, longest=_WIDER * letters), words.clean(name, longest=letters)
+    if full == short:
+        return svg.text(x, y_px, full, css, dx_px=dx, anchor=anchor)
+    wide = svg.text(x, y_px, full, f"{css} wide", dx_px=dx, anchor=anchor)
+    return wide + svg.text(x, y_px, short, f"{css} narrow", dx_px=dx, anchor=anchor)
 
 
 def make_scene(

@@ -94,8 +94,11 @@ def test_of_many_alerts_the_one_that_counts_comes_first_and_the_rest_is_counted(
     assert names == ["alert: PaymentsFailing", "alert: a0", "alert: a1, and 4 more"]
 
 
-def test_long_names_are_cut_and_stand_on_the_side_with_room(passed: Made) -> None:
+def test_a_name_too_long_for_a_phone_is_shown_cut_there_on_the_side_with_room(passed: Made) -> None:
     events = [Event(t, "", "mark", {"text": "a long story " * 9}) for t in (1.0, 40.0, 79.0)]
-    marks = make_scene(read_plan(passed.folder), events, passed.verdict, 80).marks
-    assert all(len(mark.short) <= 25 for mark in marks)
-    assert [is_late(mark, 80) for mark in marks] == [False, True, True]
+    scene = make_scene(read_plan(passed.folder), events, passed.verdict, 80)
+    assert [is_late(mark, 80) for mark in scene.marks] == [False, True, True]
+    narrow = re.findall(r'class="mark-name operator narrow"[^>]*>([^<]+)<', scene.header())
+    assert [len(name) for name in narrow] == [25, 25, 25]
+    wide = re.findall(r'class="mark-name operator wide"[^>]*>([^<]+)<', scene.header())
+    assert [len(name) for name in wide] == [50, 50, 50]
