@@ -103,7 +103,7 @@ def parse_age_s(text: str) -> float:
     """`14d`, `36h`, `90m` → seconds. UsageError where it is none."""
     units = {"d": 86_400.0, "h": 3_600.0, "m": 60.0}
     number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdigit():
+    if unit not in units or not (number.isascii() and number.isdecimal()):
         raise UsageError(f"{text!r} is not an age", remedy="write a number and a unit: 14d, 36h or 90m")
     return int(number) * units[unit]
 

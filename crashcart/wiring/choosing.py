@@ -91,7 +91,7 @@ class _Reader:
     def fitting(self, paths: Sequence[Path], tags: Tags, where: str) -> list[Path]:
         found = [path for path in paths if tags.fit(self.tags(path))]
         if not found:
-            asked = str(tags) or f"but those tagged {DEMONSTRATION}, which are run by name or --tag {DEMONSTRATION}"
+            asked = str(tags) or f"what is tagged {DEMONSTRATION} is run by its name or --tag {DEMONSTRATION} alone"
             raise UsageError(f"no experiment of {where} fits: {asked}", remedy="`crashcart list` shows their tags")
         return found
 

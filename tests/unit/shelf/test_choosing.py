@@ -84,6 +84,12 @@ def test_what_chooses_nothing_is_an_error(
     assert says in str(raised.value)
 
 
+def test_a_folder_of_demonstrations_says_how_they_are_run(project: Project) -> None:
+    (project.root / "experiments" / "theme" / "c.yaml").unlink()
+    with pytest.raises(UsageError, match="is run by its name or --tag demonstration alone"):
+        names(project, "theme")
+
+
 def test_a_folder_without_experiments_is_an_error(project: Project, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="there is no experiment in the folder"):

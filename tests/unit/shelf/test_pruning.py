@@ -105,7 +105,7 @@ def test_an_age_is_a_number_and_a_unit(text: str, age_s: float) -> None:
     assert parse_age_s(text) == age_s
 
 
-@pytest.mark.parametrize("text", ["", "14", "d", "-3d", "1.5d", "two days"])
+@pytest.mark.parametrize("text", ["", "14", "d", "-3d", "1.5d", "²d", "two days"])
 def test_anything_else_is_no_age(text: str) -> None:
     with pytest.raises(UsageError, match="is not an age"):
         parse_age_s(text)
