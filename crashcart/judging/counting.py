@@ -81,9 +81,9 @@ def _trouble(counted: Counted, inside: Part, before: Part, after: Part) -> str:
         if part.n > part.of:
             return f"{counted.part} counted more than {counted.whole} {when} the fault"
     if at_least(inside, counted.share_to) < SIGNIFICANT and inside.share > counted.share_to:
-        return f"it was {inside} during the fault, {wanted} was declared"
+        return f"it was {inside} during the fault, and must be {wanted}"
     if at_most(inside, counted.share_from) < SIGNIFICANT and inside.share < counted.share_from:
-        return f"it was {inside} during the fault, {wanted} was declared"
+        return f"it was {inside} during the fault, and must be {wanted}"
     for when, part in (("before", before), ("after", after)):
         # by chance a few events may be over the bound, when the real share is half of it
         if part.share >= counted.share_from and at_least(part, counted.share_from / 2) < SIGNIFICANT:

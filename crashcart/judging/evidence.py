@@ -96,7 +96,7 @@ def _counted(fault: PlannedFault, census: Census, calls: int, unmet: Sequence[st
     troubles = [*([census.trouble] if census.trouble else []), *unmet]
     told = (
         f"{census.inside} of {counted.whole} during the fault were {counted.part}, {census.outside} outside it; "
-        f"declared: {percent(counted.share_from)} to {percent(counted.share_to)}; {_met(fault, calls)}"
+        f"must be {percent(counted.share_from)} to {percent(counted.share_to)}; {_met(fault, calls)}"
     )
     return EvidenceResult(
         fault=fault.id,
@@ -151,16 +151,16 @@ def _told(fault: PlannedFault, seen: float, outside: float, looks: Sequence[Look
     effect = fault.effect
     if effect.measure == "none":
         return f"{percent(seen)} of the probes saw no difference; {met}"
-    declared = {
-        "added-latency": f"; declared: {effect.at_least_ms:g} ms or more",
-        "throughput": f"; declared: {effect.at_most_kb_s:g} KB/s or less",
+    wanted = {
+        "added-latency": f"; must be {effect.at_least_ms:g} ms or more",
+        "throughput": f"; must be {effect.at_most_kb_s:g} KB/s or less",
     }.get(effect.measure, "")
     things = "looks of its observer" if effect.measure == "observed" else "probes"
     slices = f" in its {len(fault.slices)} slices" if fault.slices else ""
     between = ", and between them" if fault.slices else ""
     return (
         f"{percent(seen)} of the {things} during the fault{slices} showed it{_measured(effect, looks)}, "
-        f"{percent(outside)} outside it{between}{declared}; {met}"
+        f"{percent(outside)} outside it{between}{wanted}; {met}"
     )
 
 

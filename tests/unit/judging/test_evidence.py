@@ -150,15 +150,15 @@ def test_a_share_that_the_clients_counted_within_its_bounds_is_shown() -> None:
     assert seen.ok, seen.detail
     assert seen.detail.startswith("10 % (18 of 180) of link_calls_total")
     assert ", 0.83 % (4 of 480) outside it; " in seen.detail
-    assert "declared: 5 % to 20 %" in seen.detail
+    assert "must be 5 % to 20 %" in seen.detail
     assert seen.seen_share == 0.1
 
 
 @pytest.mark.parametrize(
     ("counters", "told"),
     [
-        (_failing(0.0), "it was 0 % (0 of 180) during the fault, 5 % to 20 % was declared"),
-        (_failing(0.5), "it was 50 % (90 of 180) during the fault, 5 % to 20 % was declared"),
+        (_failing(0.0), "it was 0 % (0 of 180) during the fault, and must be 5 % to 20 %"),
+        (_failing(0.5), "it was 50 % (90 of 180) during the fault, and must be 5 % to 20 %"),
         (_failing(0.1, 0.1), "before the fault, too, and must be under 5 % there"),
         (Counters([]), "no data: nothing counts link_calls_total"),
         (Counters([_counter(lambda s: 1, outcome="ok")]), "only 18 events of link_calls_total"),
@@ -248,7 +248,7 @@ def _rated(inside_ms: float, size: int = 20_000, *, ok: bool = True) -> list[Pro
 def test_a_rate_is_told_beside_the_declared_one() -> None:
     seen = _judged(SLOW, _rated(400.0))
     assert seen.ok, seen.detail
-    assert "(50.0 KB/s), 0 % outside it; declared: 55 KB/s or less" in seen.detail
+    assert "(50.0 KB/s), 0 % outside it; must be 55 KB/s or less" in seen.detail
     assert seen.measured_ms is None
 
 
