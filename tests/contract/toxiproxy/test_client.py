@@ -100,6 +100,15 @@ def test_a_toxic_can_be_changed_in_place(server: Server, proxy: Proxy) -> None:
     assert (toxic.attributes["latency"], toxic.toxicity) == (9, 0.25)
 
 
+def test_toxics_are_told_by_name_and_stay_while_a_proxy_is_off(server: Server, proxy: Proxy) -> None:
+    assert server.client.toxics(NAME) == ()
+    server.client.add_toxic(NAME, ToxicSpec("mark", "noop"))
+    server.client.set_enabled(NAME, False)
+    assert server.client.toxics(NAME) == ("mark",)
+    with pytest.raises(ControlPlaneError, match="proxy not found"):
+        server.client.toxics("nobody")
+
+
 def test_removing_what_is_not_there_is_fine(server: Server, proxy: Proxy) -> None:
     server.client.remove_toxic(NAME, "never-was")
     server.client.remove_toxic("no-such-proxy", "never-was")
