@@ -6,21 +6,29 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from crashcart.judging.shared import make_shared, mind_the_machine, named
-from crashcart.model.errors import BadFile, UsageError
+from crashcart.judging.papers import (
+    LoadSummary,
+    as_held,
+    read_events,
+    read_lines,
+    read_plan,
+    read_summary,
+    recorded_bytes,
+)
+from crashcart.judging.shared import make_shared, mind_the_machine
+from crashcart.judging.tables import define
+from crashcart.model.errors import BadFile
 from crashcart.model.fault import LogRecord
-from crashcart.model.holding import with_times
-from crashcart.model.plan import PLAN_FORMAT, Phase, Plan
-from crashcart.model.recording import FILES, INTENT_COLUMNS, Event, Manifest
-from crashcart.recorder import relation, unreadable_lines, verify
+from crashcart.model.plan import Phase, Plan
+from crashcart.model.recording import FILES, Event, Manifest
+from crashcart.recorder import verify
 from crashcart.recorder.manifest import Ended
-from crashcart.recorder.reading import TABLES, Table, quoted
+from crashcart.recorder.reading import Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,23 +45,6 @@ class Room:
 
 ROOMS = (Room("300MB", 2), Room("600MB", 1))
 """The second one where the first was too little after all: a verdict must not depend on either."""
-Record = TypeVar("Record", Event, LogRecord)
-_EMPTY: dict[Table, str] = {
-    "intents": ", ".join(f"NULL::{kind} AS {name}" for name, kind in INTENT_COLUMNS.items()),
-    "pace": "NULL::BIGINT AS t, NULL::BIGINT AS scheduled, NULL::BIGINT AS started, NULL::DOUBLE AS late_p99_ms",
-    "series": "NULL::VARCHAR AS metric, NULL::VARCHAR AS labels, NULL::DOUBLE AS t, NULL::DOUBLE AS value",
-    "evidence": "NULL::DOUBLE AS t, NULL::VARCHAR AS proxy, NULL::VARCHAR AS side, true AS ok, NULL::DOUBLE AS ms, "
-    "NULL::VARCHAR AS error, NULL::BIGINT AS bytes, NULL::DOUBLE AS value",
-}
-
-
-class LoadSummary(msgspec.Struct, frozen=True):
-    """What of `load-summary.json` bears on whether the run counts."""
-
-    broken: str = ""
-    not_started: int = 0
-    crashed: int = 0
-    lateness: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -149,148 +140,28 @@ def open_tape(directory: Path, room: Room = ROOMS[0]) -> Iterator[Tape]:
             }
         ) as database,
     ):
-        events = _lines(directory / FILES["events"], Event)
+        events = read_events(directory / FILES["events"])
+        logged = read_lines(directory / FILES["faultlog"], LogRecord, recorded_bytes(manifest, FILES["faultlog"]))
         plan = as_held(planned, events, directory / FILES["events"])
         try:
-            missing = _define(database, directory, plan)
+            found = define(database, directory.resolve(), plan, verified=manifest is not None)
             yield Tape(
                 directory=directory,
                 plan=plan,
                 manifest=manifest,
                 events=events,
-                faultlog=_lines(directory / FILES["faultlog"], LogRecord, _recorded_bytes(manifest, FILES["faultlog"])),
-                summary=_summary(directory / "load-summary.json"),
-                missing=missing,
+                faultlog=logged,
+                summary=read_summary(directory / "load-summary.json"),
+                missing=found.missing,
+                unreadable=found.unreadable,
                 unmade=make_shared(database, plan.truth),
-                unreadable=tuple(
-                    table for table in TABLES if _unreadable(directory, table, whole=manifest is not None)
-                ),
                 database=database,
             )
-        except duckdb.Error as error:
+        except (duckdb.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
             mind_the_machine(error)
             what = f"its tables can't be read: {str(error).splitlines()[0]}"
             raise BadFile(what, file=directory, line=None, remedy="judge an unaltered copy of the recording") from error
 
 
-class _Span(msgspec.Struct, frozen=True):
-    start_s: float
-    end_s: float
-
-
-class _PhaseSpan(_Span, frozen=True):
-    name: str
-
-
-class _FaultSpan(_Span, frozen=True):
-    id: str
-
-
-class _Times(msgspec.Struct, frozen=True):
-    phases: tuple[_PhaseSpan, ...]
-    faults: tuple[_FaultSpan, ...] = ()
-
-
-def as_held(plan: Plan, events: Sequence[Event], file: Path) -> Plan:
-    """The plan with the times that it was really given: an operator may end a phase that was held.
-
-    BadFile where the event is not what it should be: without it nothing can be judged.
-    """
-    told = next((event for event in reversed(events) if event.event == "phases"), None)
-    if told is None:
-        return plan
-    try:
-        times = msgspec.convert(told.data, _Times)
-    except msgspec.ValidationError as error:
-        raise BadFile(f"the event `phases` is not what it should be: {error}", file=file, line=None) from error
-    edges = [(phase.start_s, phase.end_s) for phase in times.phases]
-    in_order = all(start_s < end_s for start_s, end_s in edges) and all(a[1] == b[0] for a, b in pairwise(edges))
-    if [phase.name for phase in times.phases] != [phase.name for phase in plan.phases] or not in_order:
-        raise BadFile("the event `phases` tells of other phases than the plan", file=file, line=None)
-    phases = [Phase(phase.name, phase.start_s, phase.end_s) for phase in times.phases]
-    return with_times(plan, phases, {fault.id: (fault.start_s, fault.end_s) for fault in times.faults})
-
-
 def _missing_of(said: str, tables: Iterable[str]) -> str | None:
     return next((table for table in sorted(tables) if f"Table with name {table} " in said), None)
-
-
-def read_plan(directory: Path) -> Plan:
-    """The plan that was run."""
-    path = directory / FILES["plan"]
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        remedy = "name a folder that `crashcart run` wrote, such as runs/latest"
-        raise BadFile(f"this is no recording: {error.strerror}", file=path, line=None, remedy=remedy) from error
-    try:
-        found = msgspec.json.decode(content, type=_Head).format
-        if found != PLAN_FORMAT:
-            raise UsageError(f"the plan's format is {found!r}, this crashcart reads {PLAN_FORMAT}", where=str(path))
-        return msgspec.json.decode(content, type=Plan)
-    except msgspec.DecodeError as error:
-        raise BadFile(f"this is no plan: {error}", file=path, line=None) from error
-
-
-def _unreadable(directory: Path, table: Table, *, whole: bool) -> bool:
-    """In a recording that was finished, JSONL is left only of what could not be made Parquet."""
-    left = (directory / f"{table}.jsonl").exists() and not (directory / f"{table}.parquet").exists()
-    return (whole and left) or unreadable_lines(directory, table) > 0
-
-
-class _Head(msgspec.Struct, frozen=True):
-    format: str = ""
-
-
-def _define(database: DuckDBPyConnection, directory: Path, plan: Plan) -> tuple[Table, ...]:
-    missing: list[Table] = []
-    # Queries come with the recording, which may be somebody else's: they get to read this folder and nothing else.
-    database.execute(f"SET allowed_directories = [{quoted(directory.resolve())}]")
-    database.execute("CREATE SCHEMA recording")
-    # Witnesses show times; they must not depend on where it is judged.
-    database.execute("SET TimeZone = 'UTC'")
-    for table in TABLES:
-        select = relation(directory.resolve(), table)
-        if select is None:
-            missing.append(table)
-            select = f"SELECT {_EMPTY[table]} WHERE false"
-        kind = "VIEW" if (directory / f"{table}.parquet").exists() else "TABLE"
-        name = table if table == "intents" else f"recording.{table}"
-        database.execute(f"CREATE {kind} {name} AS {select}")
-    for source in plan.truth.sources:
-        path = directory.resolve() / FILES["truth"] / f"{source}.parquet"
-        if path.exists():
-            database.execute(f"CREATE VIEW {named(source)} AS FROM read_parquet({quoted(path)})")
-    database.execute("SET enable_external_access = false")
-    database.execute("SET lock_configuration = true")
-    return tuple(missing)
-
-
-def _recorded_bytes(manifest: Manifest | None, name: str) -> int | None:
-    """How long the file was at the run's end: what came later (`crashcart recover`) is not of the run."""
-    entries = manifest.files if manifest is not None else ()
-    return next((entry.bytes for entry in entries if entry.path == name), None)
-
-
-def _lines(path: Path, kind: type[Record], size: int | None = None) -> tuple[Record, ...]:
-    """All lines, or those in the first `size` bytes; the last one may have been cut short by a kill."""
-    if not path.exists():
-        return ()
-    found: list[Record] = []
-    for number, line in enumerate(path.read_bytes()[:size].splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            found.append(msgspec.json.decode(line, type=kind))
-        except msgspec.DecodeError as error:
-            raise BadFile(f"not a line of {path.name}: {error}", file=path, line=number) from error
-    return tuple(found)
-
-
-def _summary(path: Path) -> LoadSummary | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=LoadSummary)
-    except FileNotFoundError:
-        return None
-    except msgspec.DecodeError as error:
-        raise BadFile(f"this is no summary of a load: {error}", file=path, line=None) from error

@@ -46,7 +46,7 @@ def read_manifest(directory: Path) -> Manifest | None:
         head = msgspec.json.decode(path.read_bytes(), type=_Head)
         _check_format(path, head.format)
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadFile(f"this is no manifest: {error}", file=path, line=None) from error
 
 

@@ -61,6 +61,14 @@ _COLUMNS: dict[Table, dict[str, str]] = {
     },
 }
 
+NEEDED: dict[Table, tuple[str, ...]] = {
+    "intents": ("id", "phase", "planned_s", "cohorts", "outcome"),
+    "pace": ("t", "scheduled", "started"),
+    "series": ("metric", "labels", "t", "value"),
+    "evidence": ("t", "proxy", "side", "ok", "ms"),
+}
+"""Columns without which a row says nothing."""
+
 _INTENTS = """
 WITH lines AS MATERIALIZED (SELECT * FROM {lines}),
 drawn AS (SELECT id, session, phase, planned_s, cohorts::VARCHAR AS cohorts FROM lines WHERE r = 'intent'),
@@ -126,7 +134,7 @@ def unreadable_lines(directory: Path, table: Table) -> int:
                 break
             try:
                 msgspec.json.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 bad += 1
     return bad
 

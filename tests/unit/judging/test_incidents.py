@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from crashcart.judging import judge
-from crashcart.judging.tape import as_held
+from crashcart.judging.papers import as_held
 from crashcart.model.errors import BadFile
 from crashcart.model.recording import Event, SeriesSample
 from crashcart.model.verdict import LinkNumbers, Outcome, RecoveryResult, Verdict

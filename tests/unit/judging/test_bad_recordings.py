@@ -1,0 +1,159 @@
+"""Whatever befell a recording's files: a verdict that is no pass, or one clear error. Never a traceback."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crashcart.judging import encode, judge
+from crashcart.judging.shared import OutOfRoom
+from crashcart.judging.tape import ROOMS, Room
+from crashcart.model.errors import BadFile, CrashcartError, UsageError
+from crashcart.model.verdict import Outcome
+from tests.unit.judging.recordings import MadeUp, healthy
+
+FINISHED = (
+    "plan.json",
+    "events.jsonl",
+    "faultlog.jsonl",
+    "load-summary.json",
+    "intents.parquet",
+    "pace.parquet",
+    "series.parquet",
+    "evidence.parquet",
+    "truth/orders.parquet",
+)
+UNFINISHED = tuple(name.replace(".parquet", ".jsonl") if "/" not in name else name for name in FINISHED)
+SOME = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return healthy().write(tmp_path_factory.mktemp("finished") / "run")
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = healthy()
+    made.finished = False
+    return made.write(tmp_path_factory.mktemp("unfinished") / "run")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "work"
+    shutil.rmtree(tmp_path / "work", ignore_errors=True)
+
+
+def copied(recording: Path, work: Path) -> Path:
+    shutil.rmtree(work, ignore_errors=True)
+    return Path(shutil.copytree(recording, work))
+
+
+def judged_or_refused(directory: Path) -> Outcome | None:
+    try:
+        verdict = judge(directory)
+    except CrashcartError:
+        return None
+    assert encode(judge(directory)) == encode(verdict)
+    return verdict.outcome
+
+
+@SOME
+@given(name=st.sampled_from(UNFINISHED), share=st.floats(0, 1))
+def test_a_run_that_was_killed_while_it_wrote_is_judged_or_refused(
+    unfinished: Path, work: Path, name: str, share: float
+) -> None:
+    path = copied(unfinished, work) / name
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert judged_or_refused(work) is not Outcome.PASS
+
+
+@SOME
+@given(name=st.sampled_from((*UNFINISHED, *FINISHED)), share=st.floats(0, 0.999), bit=st.integers(0, 7))
+def test_a_bit_that_flipped_is_no_traceback_and_no_pass(
+    finished: Path, unfinished: Path, work: Path, name: str, share: float, bit: int
+) -> None:
+    copied(finished if (finished / name).exists() else unfinished, work)
+    (work / "manifest.json").unlink(missing_ok=True)
+    content = bytearray((work / name).read_bytes())
+    content[int(len(content) * share)] ^= 1 << bit
+    (work / name).write_bytes(content)
+    assert judged_or_refused(work) is not Outcome.PASS
+
+
+@pytest.mark.parametrize("name", FINISHED)
+@pytest.mark.parametrize("how", ["cut", "empty", "gone", "other"])
+def test_what_differs_from_the_manifest_is_refused_by_its_name(finished: Path, work: Path, name: str, how: str) -> None:
+    path = copied(finished, work) / name
+    content = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"cut": content[:-1], "empty": b"", "other": b"\xff" * len(content)}[how])
+    with pytest.raises(UsageError, match=Path(name).name):
+        judge(work)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"format": "crashcart/recording/v1"}', b'{"format": 7}']
+)
+def test_a_manifest_that_is_none_is_refused(finished: Path, work: Path, content: bytes) -> None:
+    (copied(finished, work) / "manifest.json").write_bytes(content)
+    with pytest.raises(BadFile, match="manifest"):
+        judge(work)
+
+
+def test_a_plan_of_a_newer_crashcart_is_refused_with_its_format(unfinished: Path, work: Path) -> None:
+    plan = copied(unfinished, work) / "plan.json"
+    plan.write_bytes(plan.read_bytes().replace(b"crashcart/plan/v1", b"crashcart/plan/v9"))
+    with pytest.raises(UsageError, match="v9"):
+        judge(work)
+
+
+def test_an_event_that_lacks_what_it_must_tell_is_refused_with_its_line(run: MadeUp, tmp_path: Path) -> None:
+    run.events.insert(1, ("scrape-gap", 12.0, {"job": "load", "from_s": "early"}))
+    with pytest.raises(BadFile, match="scrape-gap") as caught:
+        judge(run.write(tmp_path / "run"))
+    assert caught.value.line == 2
+
+
+def test_a_table_that_is_none_is_refused(unfinished: Path, work: Path) -> None:
+    (copied(unfinished, work) / "series.parquet").write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(BadFile, match="can't be read"):
+        judge(work)
+
+
+def test_rows_that_are_not_whole_are_left_out_and_said(run: MadeUp, tmp_path: Path) -> None:
+    run.finished = False
+    directory = run.write(tmp_path / "run")
+    with (directory / "pace.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"t": 7, "scheduled": null, "started": 3}\n')
+    check = next(check for check in judge(directory).validity if check.name == "recording")
+    assert "pace" in check.detail
+
+
+def test_where_there_is_little_room_the_verdict_is_the_same(finished: Path) -> None:
+    assert encode(judge(finished, (Room("2MB", 1), *ROOMS))) == encode(judge(finished))
+
+
+def test_where_there_is_too_little_room_no_verdict_is_given(finished: Path) -> None:
+    with pytest.raises(OutOfRoom, match="not enough memory") as caught:
+        judge(finished, (Room("2MB", 1),))
+    assert caught.value.remedy
+
+
+def test_the_same_recording_gives_the_same_bytes_whatever_was_written_beside_it(finished: Path, work: Path) -> None:
+    before = encode(judge(finished))
+    copied(finished, work)
+    for name in ("verdict.json", "report.html", "junit.xml"):
+        (work / name).write_bytes(before)
+    assert encode(judge(work)) == before
+    assert msgspec.json.decode(before)["outcome"] == "pass"
