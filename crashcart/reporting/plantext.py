@@ -102,7 +102,7 @@ def _timeline(plan: Plan) -> Table:
     for column in ("from", "to", "what", "targets"):
         table.add_column(column)
     rows = [(phase.start_s, phase.end_s, f"phase {phase.name}", "") for phase in plan.phases]
-    rows += [(f.start_s, f.end_s, f"{f.kind}: {f.title}", ", ".join(f.targets)) for f in plan.faults]
+    rows += [(f.start_s, f.end_s, f"{f.named or f.kind}: {f.title}", ", ".join(f.targets)) for f in plan.faults]
     for start_s, end_s, what, targets in sorted(rows, key=lambda row: (row[0], -row[1])):
         style = "yellow" if targets else ""
         table.add_row(f"{start_s:g} s", f"{end_s:g} s", Text(what, style=style), Text(targets))
