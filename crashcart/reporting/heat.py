@@ -9,6 +9,8 @@ import bisect
 import math
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from crashcart.model.design import links
 from crashcart.model.plan import Plan
 from crashcart.reporting import svg, words
@@ -39,6 +41,35 @@ def heat_panels(scene: Scene, traffic: Traffic, plan: Plan) -> tuple[Panel, ...]
         _errors(scene, traffic.cells, rows),
         *([_latency(scene, traffic.cells, rows)] if any(any(row.p95_ms) for row in rows) else []),
     )
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """The maps as a table: a column a link, a row a slice of time."""
+
+    links: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    """(from, cells); a cell is calls, those that came to nothing, and p95."""
+
+
+def numbers(traffic: Traffic, plan: Plan) -> Numbers | None:
+    """What the maps show, for readers without eyes for colour; None where there is no map."""
+    rows, cells = _rows(traffic, plan), traffic.cells
+    if not rows:
+        return None
+    return Numbers(
+        tuple(words.clean(row.link) for row in rows),
+        tuple(
+            (words.clock(cells.start_s(i), cells.whole_s), tuple(_cell(row, i) for row in rows))
+            for i in range(cells.count)
+        ),
+    )
+
+
+def _cell(row: LinkCells, i: int) -> str:
+    if not row.wanted[i]:
+        return "·"
+    parts = [words.count(row.wanted[i]), words.count(row.bad[i]) if row.bad[i] else "·", edge(row.p95_ms[i])]
+    return " / ".join(parts)
 
 
 def _rows(traffic: Traffic, plan: Plan) -> list[LinkCells]:

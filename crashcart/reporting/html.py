@@ -61,6 +61,7 @@ def render_page(recording: Path, verdict: Verdict, orders: Sequence[FailedOrder]
             laws=laws,
             evidence=view.evidence(verdict, plan, stage),
             links=view.links_by_phase(verdict),
+            link_numbers=heat.numbers(traffic, plan),
             slow=slowest(recording),
             problems=told,
             orders=orders,

@@ -137,7 +137,7 @@ class Scene(msgspec.Struct, frozen=True):
 
 def _label(at: float, y_px: float, name: str, letters: int, css: str, *, late: bool) -> Markup:
     """A name beside its place; where a phone has not enough room for it, a shorter one is shown there."""
-    x, dx, anchor = f"{100 * at:.4g}%", -5.0 if late else 5.0, "end" if late else "start"
+    x, dx, anchor = f"{100 * min(max(at, 0.0), 1.0):.4g}%", -5.0 if late else 5.0, "end" if late else "start"
     full, short = words.clean(name, longest=_WIDER * letters), words.clean(name, longest=letters)
     if full == short:
         return svg.text(x, y_px, full, css, dx_px=dx, anchor=anchor)
@@ -150,15 +150,17 @@ def make_scene(
 ) -> Scene:
     """Faults are drawn where the events say that they acted, never where they were only planned.
 
-    `whole_s` is the end of the axis; what lies beyond the last phase is shown as settling.
+    `whole_s` is the end of the axis; what lies beyond the last phase is shown as settling, and what would have been due
+    after it is not shown.
     """
     windows = tuple(_windows(plan, events))
+    marks = find_marks(plan, events, verdict, tuple((window.start_s, window.end_s) for window in windows))
     return Scene(
         across=svg.Across(whole_s),
         phases=plan.phases,
         settling=Phase(_SETTLING, plan.duration_s, whole_s) if whole_s > plan.duration_s else None,
         windows=windows,
-        marks=find_marks(plan, events, verdict, tuple((window.start_s, window.end_s) for window in windows)),
+        marks=tuple(mark for mark in marks if mark.at_s <= whole_s),
         alerts=tuple(sorted(alerts, key=lambda alert: (alert.name != _detecting(verdict), alert.spans[0], alert.name))),
     )
 

@@ -102,3 +102,9 @@ def test_a_name_too_long_for_a_phone_is_shown_cut_there_on_the_side_with_room(pa
     assert [len(name) for name in narrow] == [25, 25, 25]
     wide = re.findall(r'class="mark-name operator wide"[^>]*>([^<]+)<', scene.header())
     assert [len(name) for name in wide] == [50, 50, 50]
+
+
+def test_what_would_have_been_due_after_the_end_is_not_marked(failed: Made) -> None:
+    events = [Event(71, "", "fault-injected", {"fault": "f1"}), Event(79, "", "fault-undone", {"fault": "f1"})]
+    marks = make_scene(read_plan(failed.folder), events, failed.verdict, 80).marks
+    assert not [mark for mark in marks if "due" in mark.label]
