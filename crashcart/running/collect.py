@@ -50,8 +50,7 @@ def collect(crew: Crew, out: Path, ended: Ended, without: Collection[str] = ()) 
         )
         rows = read_books(crew.plan.truth, crew.stack, out / "truth")
         crew.event("books-read", rows=dict(rows.rows), errors=dict(rows.errors))
-    if "prometheus" in without:
-        crew.event("prometheus-error", error="it was not asked for its samples any more")
+    if not _can_be_asked(crew, without):
         return
     if "load" not in without:
         _wait_scraped(crew, settled_at)
@@ -91,6 +90,19 @@ def _wait_scraped(crew: Crew, settled_at: float) -> None:
             return
         time.sleep(0.1)
     crew.event("prometheus-error", error="no scrape of the load after it had settled")
+
+
+def _can_be_asked(crew: Crew, without: Collection[str]) -> bool:
+    """Whether Prometheus answers at all. Raw samples take long, so each of those questions is given half a minute."""
+    if "prometheus" in without:
+        crew.event("prometheus-error", error="it was not asked for its samples any more")
+        return False
+    try:
+        crew.slis.reader.latest(Selector("up"))
+    except ControlPlaneError as error:
+        crew.event("prometheus-error", error=str(error))
+        return False
+    return True
 
 
 def _take_series(crew: Crew) -> None:

@@ -67,7 +67,6 @@ CASES = {
     "gate, abort": Case("gate", _abort, "crashcart abort"),
     "recovery, Ctrl-C twice": Case('phase","data":{"phase":"recovery', _twice, "SIGINT", books=False),
     "collecting, Ctrl-C": Case("load-settled", _signal(signal.SIGINT), "SIGINT", "steady", books=False),
-    "collecting, abort": Case("load-settled", _abort, "crashcart abort", "steady", books=False),
 }
 SHORT = ("--set", "timeline.fault=2s", "--set", "faults.0.for=2s", "--set", "load.peak_per_s=20")
 
