@@ -71,10 +71,12 @@ def plan_prune(runs_dir: Path, rule: Rule, now: datetime) -> PrunePlan:
     for run in recording_dirs(runs_dir):
         by_experiment.setdefault(run.parent.name, []).append(run)
     for runs in by_experiment.values():
+        judged = next((run for run in runs if (run / FILES["verdict"]).exists()), None)
         for place, run in enumerate(runs):
             if not rule.lets_go(place, _age_s(run.name, now)):
                 continue
-            why = "the latest of its experiment" if place == 0 else needed.get(run.resolve()) or _open_faults(run)
+            latest = "the latest of its experiment" if place == 0 or run == judged else ""
+            why = latest or needed.get(run.resolve()) or _open_faults(run)
             if why:
                 staying.append(Staying(run, why))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -138,6 +140,41 @@ def test_a_terminal_that_goes_away_ends_the_run_and_the_suite_properly(suite: Ha
     assert nothing_is_left_of(recording.path.name, 0.1)
     assert suite.active_runs() == []
     assert "Not run: the suite ended before it." in red(folder / "junit.xml")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, with a little more room than a run asks for."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=230m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a disk can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.timeout(120)
+def test_a_disk_that_fills_up_ends_the_suite_with_a_word_and_everything_put_back(
+    suite: Harness, small_disk: Path
+) -> None:
+    full = Harness(suite.project, small_disk / "runs", suite.environment)
+    process = full.start("run", "shelf-gone", "quiet", "--out", str(full.runs))
+    recording = full.wait_for_event(process, "fault-injected")
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(1 << 16))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == ExitStatus.OURS, output
+    assert "the disk is full" in output
+    assert "prune" in output
+    assert "Traceback" not in output
+    assert "quiet: Nothing is done to it" not in output, "nothing more is begun"
+    assert nothing_is_left_of(recording.path.name, 0.1)
+    assert full.active_runs() == []
+    listed = full.call("runs", "--out", str(full.runs))
+    assert "cut short" in listed.stdout
+    (small_disk / "filler").unlink()
 
 
 def _first_recording(harness: Harness, screen: int, within_s: float = 30.0) -> Path:

@@ -56,6 +56,11 @@ def test_the_latest_of_an_experiment_never_goes_however_old(runs: Path) -> None:
     assert [one.why for one in plan.staying if one.path.parent.name == "rare"] == ["the latest of its experiment"]
 
 
+def test_the_latest_that_was_judged_stays_also_where_a_later_one_was_cut_short(runs: Path) -> None:
+    (runs / "shelf-gone" / DAYS[-1] / "verdict.json").unlink()
+    assert going(runs, Rule(keep=1)) == [f"shelf-gone/{day}" for day in DAYS[-5:-2]]
+
+
 def test_what_may_still_be_broken_never_goes(runs: Path) -> None:
     first, second, third, fourth, _ = (runs / "shelf-gone" / day for day in DAYS[-5:])
     (first / "faultlog.jsonl").write_text(open_fault_log(), encoding="utf-8")
