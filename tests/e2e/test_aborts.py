@@ -155,7 +155,7 @@ def at_a_terminal(harness: Harness, *arguments: str) -> Terminal:
     """Start it as the leader of a session whose terminal we hold."""
     pid, far = pty.fork()
     if pid == 0:
-        os.execve(harness.argv()[0], harness.argv(*arguments), {**harness.environment, "TERM": "xterm"})
+        os.execve(harness.argv()[0], tuple(harness.argv(*arguments)), {**harness.environment, "TERM": "xterm"})
     return Terminal(pid, far)
 
 
