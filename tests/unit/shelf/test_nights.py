@@ -30,8 +30,9 @@ def night(runs: Path, suite_id: str, chosen_by: str = "--tag nightly", **verdict
         record(runs, run_id, verdict, experiment=name)
         told = msgspec.structs.replace(verdict, run_id=run_id)
         entries.append(Entry(name, "", 23.0, (attempt_of(told, f"{name}/{run_id}", 30.0, 23.0),)))
+    version, overrides = crashcart.__version__, ("load.seed=8",)
     suite = Suite(
-        SUITE_FORMAT, suite_id, chosen_by, "", "", 60.0, "completed", 0, "", crashcart.__version__, (), tuple(entries)
+        SUITE_FORMAT, suite_id, chosen_by, "", "", 60.0, "completed", 0, "", version, overrides, tuple(entries)
     )
     folder = runs / "suites" / suite_id
     folder.mkdir(parents=True)
@@ -80,6 +81,7 @@ def test_what_changed_new_and_missing_is_told_with_failures_first(tmp_path: Path
     told = out.getvalue()
     assert told.index("bad  pass → fail") < told.index("slow  pass") < told.index("as before: same")
     assert "2 against it" in told
+    assert f"{NIGHTS[0]}  no commit  --tag nightly --set load.seed=8: 4 pass" in told
     assert "new: fresh, pass" in told
     assert "no longer there: gone, pass" in told
 
