@@ -118,7 +118,7 @@ def _moved(faults: Sequence[PlannedFault], windows: Mapping[str, Window]) -> Ite
     for fault in faults:
         window = windows[fault.id]
         for what, planned, real in (
-            ("injected", fault.start_s, window.injected_s),
+            ("injected", fault.start_s, window.began_s),
             ("undone", fault.end_s, window.undoing_s),
         ):
             if real is None:

@@ -28,6 +28,13 @@ class Window:
     undoing_s: float | None
     """Its undoing began."""
     undone_s: float | None
+    injecting_s: float | None = None
+    """Its injection began: what is asked to end in good order takes its time."""
+
+    @property
+    def began_s(self) -> float | None:
+        """From then on its effect may be seen."""
+        return self.injected_s if self.injecting_s is None else self.injecting_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +74,15 @@ def window_of(tape: Tape, fault: PlannedFault) -> Window:
     injected = next((event for event in tape.named("fault-injected") if event.data.get("fault") == fault.id), None)
     undone = next((event for event in tape.named("fault-undone") if event.data.get("fault") == fault.id), None)
     undoing_s = None if undone is None else undone.t - float(undone.data.get("took_s", 0.0))
-    return Window(injected.t if injected else None, undoing_s, undone.t if undone else None)
+    injecting_s = None if injected is None else injected.t - float(injected.data.get("took_s", 0.0))
+    return Window(injected.t if injected else None, undoing_s, undone.t if undone else None, injecting_s)
 
 
 def times_of(fault: PlannedFault, windows: Mapping[str, Window], faults: Sequence[PlannedFault], seen: str) -> Times:
     """Where to look for a fault that was done and undone. `seen`: the proxy whose probes are looked at, or its id."""
     window = windows[fault.id]
     assert window.injected_s is not None, "judged only when it was injected"
+    assert window.began_s is not None, "what was injected has begun"
     assert window.undoing_s is not None, "judged only when it was undone"
     assert window.undone_s is not None, "judged only when it was undone"
     # a delayed probe that was sent shortly before the end gets its answer after it
@@ -88,7 +97,7 @@ def times_of(fault: PlannedFault, windows: Mapping[str, Window], faults: Sequenc
     return Times(
         inside=inside,
         between=between,
-        before_s=window.injected_s - EDGE_S - PROBE_S,
+        before_s=window.began_s - EDGE_S - PROBE_S,
         after_s=window.undone_s + fault.effect.settle_s + EDGE_S,
         edge_s=SLICE_EDGE_S if fault.slices else EDGE_S,
         others=_others(fault, windows, faults, seen),
@@ -99,10 +108,10 @@ def _others(fault: PlannedFault, windows: Mapping[str, Window], faults: Sequence
     spans = []
     for other in faults:
         window = windows[other.id]
-        if other.id == fault.id or window.injected_s is None or not _may_touch(other, fault, seen):
+        if other.id == fault.id or window.began_s is None or not _may_touch(other, fault, seen):
             continue
         end_s = (window.undone_s or other.end_s) + other.effect.settle_s + EDGE_S
-        spans.append((window.injected_s - EDGE_S - PROBE_S, end_s))
+        spans.append((window.began_s - EDGE_S - PROBE_S, end_s))
     return tuple(spans)
 
 

@@ -110,6 +110,12 @@ def _log_without(*ops: str) -> Spoil:
     return spoil
 
 
+def _load_that_was_started_again(run: MadeUp) -> None:
+    labels = '{"cohort": "amex", "honest": "yes", "instance": "again", "job": "load", "phase": "baseline"}'
+    readings = ((-1.0, 0.0), (10.0, 5.0), (11.0, 0.0), (63.9999, 0.0))
+    run.series += [SeriesSample("shopper_failures_total", labels, t, value) for t, value in readings]
+
+
 CASES: list[tuple[Spoil, str, str]] = [
     (_load_that_stops_starting, "load-delivered", "fault: only 640 of 800 scheduled sessions began"),
     (_load_with_another_schedule, "load-delivered", "baseline: 1200 sessions were scheduled, the plan says 1600"),
@@ -121,7 +127,7 @@ CASES: list[tuple[Spoil, str, str]] = [
     (_dependency_that_is_gone_on_both_sides, "evidence", "only 0 % of the probes"),
     (_fault_that_nobody_meets, "evidence", "its clients made 0 calls on it meanwhile, 10 are needed"),
     (_fault_on_an_unknown_link, "evidence", "no counter tells of calls on checkout.mail"),
-    (_fault_that_came_late, "faults-on-time", "injected at 28.0 s, planned for 25.0 s"),
+    (_fault_that_came_late, "faults-on-time", "injected at 27.9 s, planned for 25.0 s"),
     (_fault_that_was_never_undone, "faults-on-time", "never undone"),
     (_watchdog_acted, "harness-parts", "the watchdog had to undo faults"),
     (_event("died", 30.0, part="prometheus", last_lines=[]), "harness-parts", "prometheus died"),
@@ -130,6 +136,7 @@ CASES: list[tuple[Spoil, str, str]] = [
     (_event("fault-failed", 26.0, fault="f1", doing="inject", error="no"), "harness-parts", "could not be done: no"),
     (_event("restarted", 30.0, part="toxiproxy"), "proxies", "toxiproxy had to be restarted"),
     (_miscounted, "shoppers-counted", "shopper_intended_total of all in recovery: 501 scraped, 500 written down"),
+    (_load_that_was_started_again, "counters-whole", "shopper_failures_total fell: the load was started again"),
     (_broken_load, "load-unbroken", "1 ended in an error of its own"),
     (_event("clock-step", 30.0, by_s=3600.0), "clock", "set by +3600.00 s at 30 s"),
     (
@@ -156,6 +163,7 @@ def test_a_run_that_does_not_count_says_why_and_proves_nothing(
     broken = {check.name: check.detail for check in verdict.validity if not check.ok}
     assert name in broken, broken
     assert detail in broken[name]
+    assert all(bool(check.remedy) != check.ok for check in verdict.validity)
     assert not verdict.valid
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert {one.outcome for one in verdict.objectives} == {Outcome.INCONCLUSIVE}
@@ -177,9 +185,22 @@ def test_what_bears_on_no_objective_does_not_spoil_a_run(run: MadeUp, judged: Ju
     assert judged(run).outcome is Outcome.PASS
 
 
-def test_a_service_that_died_by_itself_is_something_to_look_at(run: MadeUp, judged: Judged) -> None:
+def test_a_service_that_died_by_itself_does_not_spoil_a_run_but_is_said_everywhere(run: MadeUp, judged: Judged) -> None:
     _event("died", 30.0, part="payments[0]", last_lines=[])(run)
-    assert judged(run).look_at == ("payments[0] of the shop died at 30 s: logs/payments[0].log",)
+    verdict = judged(run)
+    check = next(check for check in verdict.validity if check.name == "shop-parts")
+    assert (check.ok, check.detail.partition(":")[0]) == (True, "payments[0] died by itself at 30 s")
+    assert verdict.look_at == ("payments[0] of the shop died by itself at 30 s: logs/payments[0].log",)
+    assert verdict.headline.endswith(", although payments[0] died by itself at 30 s.")
+
+
+def test_a_service_that_a_fault_is_aimed_at_did_not_die_by_itself(run: MadeUp, judged: Judged) -> None:
+    aimed = msgspec.structs.replace(run.plan.faults[0], targets=(PROXY, "payments[0]"))
+    run.plan = msgspec.structs.replace(run.plan, faults=(aimed,))
+    _event("died", 30.0, part="payments[0]", last_lines=[])(run)
+    verdict = judged(run)
+    assert "died by itself" not in verdict.headline
+    assert verdict.look_at == ("payments[0] of the shop died at 30 s: logs/payments[0].log",)
 
 
 def _killed(run: MadeUp) -> None:
