@@ -83,8 +83,8 @@ def render_run_diff(diff: RunDiff, console: Console) -> None:
 def render_suite_diff(diff: SuiteDiff, console: Console) -> None:
     """One block for each experiment in which something changed; the others in one line."""
     for name, suite in (("before", diff.before), ("after", diff.after)):
-        changed = "".join(f" --set {override}" for override in suite.overrides)
-        which = f"{suite.suite_id}  {suite.commit or 'no commit'}  {words.clean(suite.chosen_by + changed)}"
+        overrides = "".join(f" --set {override}" for override in suite.overrides)
+        which = f"{suite.suite_id}  {suite.commit or 'no commit'}  {words.clean(suite.chosen_by + overrides)}"
         console.print(Text(f"{name:<7} {which}: {ending(suite)}"), soft_wrap=True)
     console.print()
     changed = [entry for entry in diff.entries if entry.changes or entry.note or entry.before != entry.after]
