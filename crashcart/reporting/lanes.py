@@ -13,11 +13,13 @@ from crashcart.model.verdict import ObjectiveResult, Outcome, Verdict
 from crashcart.reporting import svg, words
 from crashcart.reporting.panel import Key, Panel, Strip
 from crashcart.reporting.scene import Scene
-from crashcart.reporting.timeline import EXCUSED, OBSERVED, Lane, Probes, Timeline
+from crashcart.reporting.timeline import EXCUSED, OBSERVED, Bins, Lane, Probes, Timeline
 
 _LANE_PX = 28.0
 _PROBE_PX = 84.0
 _FAILED_PX = 12.0
+_LONGEST_GAP_S = 1.2
+"""Between two probes that a curve connects."""
 _STANDS_OUT = 3.5
 """Standard errors by which a cohort must differ from the rest of its dimension …"""
 _FEWEST_LOST = 5
@@ -180,12 +182,13 @@ def evidence_panel(scene: Scene, timeline: Timeline, plan: Plan) -> Panel | None
 
 def _observed(scene: Scene, timeline: Timeline, probes: Probes, title: str) -> Strip:
     bins = timeline.probe_bins
-    seen = [failed is not None and failed < 0.5 for failed in probes.failed_share]
+    looked = [i for i, failed in enumerate(probes.failed_share) if failed is not None]
+    seen = [i for i in looked if (probes.failed_share[i] or 0.0) < 0.5]
     spans: list[tuple[int, int]] = []
-    for i in (i for i, there in enumerate(seen) if there):
-        if spans and i == spans[-1][1] + 1:
+    for before, i in zip([-1, *looked], looked, strict=False):
+        if i in seen and spans and spans[-1][1] == before:
             spans[-1] = (spans[-1][0], i)
-        else:
+        elif i in seen:
             spans.append((i, i))
     bars = []
     for a, b in spans:
@@ -193,10 +196,9 @@ def _observed(scene: Scene, timeline: Timeline, probes: Probes, title: str) -> S
         said = f"seen for {words.seconds((b - a + 1) * bins.width_s)}"
         said += f", typically {words.decimal(sorted(known)[len(known) // 2])}" if known else ""
         bars.append(svg.rect(*scene.across.span(bins.start_s(a), bins.end_s(b)), 2, _SEEN_PX - 3, "c-seen", said))
-    looked = sum(failed is not None for failed in probes.failed_share)
     drawing = svg.drawing(
         _SEEN_PX,
-        f"{title}: seen in {sum(seen)} of {looked} slices",
+        f"{title}: seen in {len(seen)} of {len(looked)} slices",
         scene.backdrop(_SEEN_PX),
         svg.level(_SEEN_PX, "grid"),
         *bars,
@@ -209,8 +211,7 @@ def _probe(scene: Scene, timeline: Timeline, scale: svg.Log, through: Probes | N
     for probes, css, top in ((through, "c-through", 0.0), (beside, "c-beside", _FAILED_PX / 2)):
         if probes is None:
             continue
-        points = [(bins.middle_s(i), value) for i, value in enumerate(probes.median_ms)]
-        parts.append(svg.line(scene.across, scale, points, css))
+        parts.append(svg.line(scene.across, scale, _points(probes, bins), css))
         flat += [
             svg.rect(
                 *scene.across.span(bins.start_s(a), bins.end_s(b)), top, _FAILED_PX / 2 - 1, f"unanswered {css}", title
@@ -223,6 +224,19 @@ def _probe(scene: Scene, timeline: Timeline, scale: svg.Log, through: Probes | N
     return svg.drawing(
         height + 2, summary, scene.backdrop(height), svg.axis(scale, ticks), svg.curves(height, *parts), *flat
     )
+
+
+def _points(probes: Probes, bins: Bins) -> list[svg.Point]:
+    """The curve: through slices without a probe (some are made only twice a second), broken where one failed."""
+    points: list[svg.Point] = []
+    for i, value in enumerate(probes.median_ms):
+        at = bins.middle_s(i)
+        if value is None and probes.failed_share[i] is None:
+            continue
+        if points and at - points[-1][0] > max(_LONGEST_GAP_S, 2 * bins.width_s):
+            points.append((at, None))
+        points.append((at, value))
+    return points
 
 
 def _failed(probes: Probes, width_s: float) -> list[tuple[int, int, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from crashcart.model.plan import Effect
 from crashcart.model.verdict import Verdict
 from crashcart.reporting.lanes import cohort_panel, evidence_panel
 from crashcart.reporting.panel import Panel
@@ -14,7 +15,7 @@ from crashcart.reporting.scene import make_scene
 from crashcart.reporting.timeline import read_timeline
 from crashcart.reporting.words import NBSP
 from tests.unit.reporting.conftest import Made
-from tests.unit.reporting.recordings import make_recording
+from tests.unit.reporting.recordings import PROBE_COLUMNS, make_recording, write_table
 from tests.unit.reporting.stories import PASS
 
 
@@ -67,3 +68,39 @@ def test_probes_that_were_not_answered_are_drawn_for_as_long_as_they_were(failed
     assert re.findall(r"not answered through the proxy for 20.s", strip.drawing)
     assert "not answered beside the proxy" not in strip.drawing
     assert panel.note == "A cut link shows through the proxy and not beside it."
+
+
+def evidence(folder: Path, verdict: Verdict, rows: list[dict[str, object]], measure: str = "unreachable") -> Panel:
+    plan = read_plan(folder)
+    fault = msgspec.structs.replace(plan.faults[0], effect=Effect(measure))  # type: ignore[arg-type]
+    plan = msgspec.structs.replace(plan, faults=(fault,))
+    write_table(folder, "evidence", rows, {**PROBE_COLUMNS, "value": "DOUBLE"})
+    panel = evidence_panel(make_scene(plan, [], verdict, 80), read_timeline(folder, plan), plan)
+    assert panel is not None
+    return panel
+
+
+def test_probes_made_twice_a_second_are_one_curve_that_breaks_where_they_stopped(tmp_path: Path) -> None:
+    verdict = make_recording(tmp_path, PASS)
+    times = [t / 2 for t in range(20, 60)] + [t / 2 for t in range(80, 120)]
+    panel = evidence(
+        tmp_path, verdict, [{"t": t, "proxy": "p", "side": "through", "ok": True, "ms": 1.0} for t in times]
+    )
+    (curve,) = re.findall(r'<path class="line c-through" d="([^"]+)"', panel.strips[0].drawing)
+    assert curve.count("M") == 2
+    assert curve.count("L") == len(times) - 2
+
+
+def test_what_an_observer_saw_has_a_lane_of_its_own_by_the_name_of_the_fault(tmp_path: Path) -> None:
+    verdict = make_recording(tmp_path, PASS)
+    rows: list[dict[str, object]] = [
+        {"t": t / 4, "proxy": "f1", "side": "observed", "ok": 120 <= t < 200, "ms": 0.0, "value": 64.0}
+        for t in range(40, 300)
+    ]
+    panel = evidence(tmp_path, verdict, rows, "observed")
+    (strip,) = panel.strips
+    assert strip.label == "payments.psp-a is down"
+    assert re.findall(r"seen for 20.s, typically 64\.0", strip.drawing)
+    assert strip.drawing.count('class="c-seen"') == 1
+    assert panel.note == "What a fault's own observer saw has a lane of its own."
+    assert [key.label for key in panel.key] == ["seen by its observer"]
