@@ -8,6 +8,7 @@ any locustfile.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -91,16 +92,21 @@ class OpenLoopUser(User):
         raise StopUser
 
     def _drive_by_hand(self, environment: Environment) -> None:
+        options = _options(environment)
         try:
-            run = run_by_hand(_options(environment), self.load_file, self.behaviour, Statistics(environment))
+            run = run_by_hand(options, self.load_file, self.behaviour, Statistics(environment))
         except CrashcartError as error:
             print(f"crashcart load: {error}", file=sys.stderr, flush=True)  # noqa: T201 - said to whoever started it
             environment.process_exit_code = error.exit_status
             return
         self._present[environment] = run
-        run.drive()
-        if run.broken:
-            environment.process_exit_code = 70
+        try:
+            run.drive()
+        finally:  # Locust's Stop ends this greenlet where it stands
+            if run.broken:
+                environment.process_exit_code = 70
+            elif not options.out:
+                shutil.rmtree(run.assignment.out, ignore_errors=True)
 
     @classmethod
     def of_environment(cls, environment: Environment) -> Run | None:
@@ -150,7 +156,9 @@ def _add_options(parser: LocustArgumentParser, **_: Any) -> None:
         "--duration", type=float, default=60.0, help="seconds the profile lasts, unless --run-time says"
     )
     parser.add_argument("--scenario", default="", help="one of those in load.yaml; empty: the usual mix of shoppers")
-    parser.add_argument("--out", default="", help="folder for intents, pace and summary; a new temporary one if empty")
+    parser.add_argument(
+        "--out", default="", help="folder for intents, pace and summary; if empty, they are kept no longer than the run"
+    )
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

@@ -82,9 +82,10 @@ def run_by_hand(options: Options, load_file: Path, make: MakeBehaviour, listener
                     str(why), where=assignment.target, remedy="is the shop up, and its address right?"
                 ) from why
             gevent.sleep(0.5)
+    kept = "" if options.out else " until it ends (--out FOLDER keeps them)"
     print(  # noqa: T201 - said to the person who started it
         f"crashcart load: {options.peak_per_s:g} purchase intents/s at peak, profile {options.profile}, "
-        f"seed {options.seed}, {options.duration_s:g} s; records in {assignment.out}",
+        f"seed {options.seed}, {options.duration_s:g} s; records in {assignment.out}{kept}",
         file=sys.stderr,
         flush=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import urllib.parse
 import urllib.request
@@ -53,6 +54,17 @@ def test_a_second_run_with_the_same_seed_places_new_orders(open_shop: OpenShop, 
         arguments = ("--headless", "--host", shop.url, "--peak-per-s", "10", "--duration", "1", "--only-summary")
         assert locust(*arguments).exit_status() == 0
         assert len(shop.seen()) > before
+
+
+def test_records_that_nobody_asked_for_are_gone_when_the_run_is_over(
+    open_shop: OpenShop, locust: Callable[..., Process]
+) -> None:
+    process = locust("--headless", "--host", open_shop().url, "--duration", "1", "--only-summary")
+    assert process.exit_status() == 0
+    said = re.search(r"records in (\S+) until it ends \(--out FOLDER keeps them\)", process.said)
+    assert said is not None
+    assert "crashcart-load-" in said[1]
+    assert not Path(said[1]).exists()
 
 
 def test_run_time_is_understood_as_everywhere_in_locust(open_shop: OpenShop, locust: Callable[..., Process]) -> None:
