@@ -23,7 +23,7 @@ from crashcart.model.topology import Topology
 from crashcart.safety.active import ActiveRun, forget, read_active, register
 from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.patrol import BEAT, END, RELEASE, STACK, Orders, main
-from crashcart.safety.processes import RUN_VARIABLE, boot_id, own_ref, process_ref, processes_of_run
+from crashcart.safety.processes import RUN_VARIABLE, boot_id, is_stopped, own_ref, process_ref, processes_of_run
 
 SILENCE_S = 2.0
 HANG_LIMIT_S = 30.0
@@ -31,6 +31,7 @@ READY_WITHIN_S = 10.0
 RELEASE_WITHIN_S = 5.0
 END_WITHIN_S = 10.0
 """Longest that it may take to end what the harness did not."""
+STOPPED = "the watchdog is stopped (SIGSTOP, a debugger): nobody would mend what the harness can't"
 LOG_FILE = Path("logs", "watchdog.log")
 
 
@@ -109,7 +110,8 @@ class Watchdog:
         if status is not None and not self._released:
             self._released = True
             self._trouble.append(f"the watchdog has ended with status {status}")
-        return tuple(self._trouble)
+        stopped = self._run.watchdog is not None and not self._released and is_stopped(self._run.watchdog)
+        return (*self._trouble, *([STOPPED] if stopped else []))
 
     def release(self) -> None:
         """The run is over: stand down, once nothing of it runs any more. Idempotent.

@@ -11,7 +11,8 @@ import pytest
 
 from crashcart.safety.active import read_active
 from crashcart.safety.faultlog import open_steps, read_log
-from crashcart.safety.processes import is_same_process, processes_of_run
+from crashcart.safety.processes import is_same_process, is_stopped, processes_of_run
+from crashcart.safety.watchdog import STOPPED
 from tests.contract.safety.conftest import StandIn
 from tests.contract.safety.small_stack import broken, wait_until
 
@@ -135,6 +136,18 @@ def test_a_watchdog_that_dies_is_noticed_by_its_harness(stand_in: Start) -> None
     assert harness.ask("report") == {"alive": False, "trouble": ["the watchdog has ended with status -9"]}
     assert harness.ask("leave") == {"not_undone": []}
     assert _nothing_is_left(harness)
+
+
+def test_a_watchdog_that_was_stopped_is_noticed_by_its_harness_and_does_not_outlive_it(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    watchdog = harness.watchdog
+    os.kill(watchdog.pid, signal.SIGSTOP)
+    wait_until(lambda: is_stopped(watchdog))
+    assert harness.ask("report") == {"alive": False, "trouble": [STOPPED]}
+    assert harness.ask("leave") == {"not_undone": []}
+    wait_until(lambda: _nothing_is_left(harness), 15.0)
+    assert not is_same_process(watchdog)
 
 
 def test_its_own_process_belongs_to_no_run(stand_in: Start, tmp_path: Path) -> None:
