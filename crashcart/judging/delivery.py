@@ -147,6 +147,7 @@ def counters_whole(tape: Tape, counters: Counters, selectors: Sequence[Selector]
     ends = {(one.labels.get("instance", ""), one.times[0], one.times[-1]) for one in mine}
     instances = {instance for instance, _, _ in ends}
     wrong = [] if len(ends) == len(instances) else ["some series begin later or end earlier than others"]
+    wrong += [f"{one.metric} fell: the load was started again" for one in mine if one.fell][:1]
     by_rest: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, float]] = {}
     for one in mine:
         rest = tuple(sorted((label, value) for label, value in one.labels.items() if label != "cohort"))

@@ -14,6 +14,7 @@ from crashcart.judging.followup import read_follow_ups
 from crashcart.judging.invariants import judge_invariants
 from crashcart.judging.objectives import judge_objectives, tally
 from crashcart.judging.recovery import Goodput, judge_recovery
+from crashcart.judging.remedies import with_remedies
 from crashcart.judging.shared import OutOfRoom
 from crashcart.judging.shoppers import REFUSED, Shoppers, read_by_second, read_shoppers
 from crashcart.judging.tape import ROOMS, Room, Tape, open_tape
@@ -133,19 +134,22 @@ def _validity(
             validity.evidence(seen),
             validity.undone(tape),
         )
-    return (
-        validity.completed(tape),
-        *about_faults,
-        validity.harness_parts(tape),
-        validity.proxies(tape),
-        delivery.load_delivered(tape),
-        delivery.lateness(tape, counters),
-        delivery.load_unbroken(tape, shoppers),
-        delivery.counters_agree(tape, shoppers, counters),
-        delivery.counters_whole(tape, counters, _selectors(tape.plan)),
-        validity.scrapes(tape, _selectors(tape.plan)),
-        validity.clock(tape),
-        validity.recording(tape),
+    return with_remedies(
+        (
+            validity.completed(tape),
+            *about_faults,
+            validity.harness_parts(tape),
+            validity.proxies(tape),
+            delivery.load_delivered(tape),
+            delivery.lateness(tape, counters),
+            delivery.load_unbroken(tape, shoppers),
+            delivery.counters_agree(tape, shoppers, counters),
+            delivery.counters_whole(tape, counters, _selectors(tape.plan)),
+            validity.scrapes(tape, _selectors(tape.plan)),
+            validity.clock(tape),
+            validity.recording(tape),
+            validity.shop_parts(tape),
+        )
     )
 
 

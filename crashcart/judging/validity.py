@@ -195,6 +195,20 @@ def harness_parts(tape: Tape) -> ValidityCheck:
     )
 
 
+def shop_parts(tape: Tape) -> ValidityCheck:
+    """Who of the shop died by itself. That is a failing of the shop and not of the run, which counts all the same."""
+    died = "; ".join(f"{part} died by itself at {at_s:.0f} s" for part, at_s in own_deaths(tape))
+    told = f"{died}: that is the shop's failing, and the run counts" if died else "nobody did"
+    return ValidityCheck("shop-parts", "whether anybody of the shop died by itself is known", True, told)
+
+
+def own_deaths(tape: Tape) -> tuple[tuple[str, float], ...]:
+    """(instance of the shop, when) where no fault was aimed at it."""
+    targets = {target for fault in tape.plan.faults for target in fault.targets}
+    died = ((str(event.data.get("part", "?")), event.t) for event in tape.named("died"))
+    return tuple((part, at_s) for part, at_s in died if part.partition("[")[0] not in PARTS and part not in targets)
+
+
 def undone(tape: Tape) -> ValidityCheck:
     """Everything that was broken is known to be mended."""
     left = not_undone(tape)

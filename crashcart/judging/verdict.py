@@ -8,7 +8,7 @@ import msgspec
 
 from crashcart.judging.numbers import percent
 from crashcart.judging.tape import Tape
-from crashcart.judging.validity import PARTS, not_undone
+from crashcart.judging.validity import PARTS, not_undone, own_deaths
 from crashcart.model.errors import ExitStatus
 from crashcart.model.units import format_duration
 from crashcart.model.verdict import (
@@ -142,7 +142,14 @@ def headline(tape: Tape, findings: Findings, outcome: Outcome, lost: int) -> str
         first = why[0] if why else "nothing could be judged"
         more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
         return f"{word}: {first}{more}."
-    return f"Pass: {_what_was_done(tape)}{_what_held(findings, lost)}."
+    return f"Pass: {_what_was_done(tape)}{_what_held(findings, lost)}{_who_died(tape)}."
+
+
+def _who_died(tape: Tape) -> str:
+    """A shop that passes although a part of it fell over deserves a look."""
+    died = [f"{part} died by itself at {at_s:.0f} s" for part, at_s in own_deaths(tape)]
+    more = f" (and {len(died) - 1} more)" if len(died) > 1 else ""
+    return f", although {died[0]}{more}" if died else ""
 
 
 def _what_was_done(tape: Tape) -> str:
@@ -192,6 +199,9 @@ def look_at(tape: Tape, findings: Findings) -> tuple[str, ...]:
 
 
 def _look_at(tape: Tape, findings: Findings) -> Iterator[str]:
+    by_itself = own_deaths(tape)
+    for part, at_s in by_itself:
+        yield f"{part} of the shop died by itself at {at_s:.0f} s: logs/{part}.log"
     for broken in findings.invariants:
         if broken.outcome is Outcome.FAIL and broken.witnesses:
             row = broken.witnesses[0].row
@@ -206,4 +216,5 @@ def _look_at(tape: Tape, findings: Findings) -> Iterator[str]:
     for event in tape.named("died"):
         part = str(event.data.get("part", "?"))
         where = "the harness" if part.partition("[")[0] in PARTS else "the shop"
-        yield f"{part} of {where} died at {event.t:.0f} s: logs/{part}.log"
+        if (part, event.t) not in by_itself:
+            yield f"{part} of {where} died at {event.t:.0f} s: logs/{part}.log"
