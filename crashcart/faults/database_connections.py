@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,6 +35,7 @@ TAKEN_WITHIN_S = 8.0
 AT_ONCE = 8
 """So many connections are opened at a time, until one is refused; from then on one by one: who is being refused takes a
 slot, too, for a moment."""
+AGAIN_S = 0.25
 NEEDED_BESIDE = 2
 """Slots that only a superuser gets: one to look, one to undo."""
 TOO_MANY = "53300"
@@ -97,12 +99,13 @@ class Connections(DatabaseFault):
 
     def apply(self, step: Step, world: World) -> None:
         """Take all there are; cut the others off and take theirs, until there are no others; give some back."""
-        taken = _Taken(step.data["address"], step.data["session"])
+        taken = _Taken(step)
         try:
             _take_all(taken, step)
         except CrashcartError:
             taken.close()
             raise
+        taken.go_on()
         world.keep(kept_as(step), taken)
 
     def undo(self, step: Step, world: World) -> None:
@@ -114,44 +117,78 @@ class Connections(DatabaseFault):
 class _Taken:
     """Connections that are held and not used, one of them a superuser's. Implements `Holder`."""
 
-    def __init__(self, address: str, name: str) -> None:
+    def __init__(self, step: Step) -> None:
+        self._address, self._name = step.data["address"], step.data["session"]
+        self._free, self._cut = step.data["free"], step.data["cut"]
         # the superuser's would leave a free slot behind if it were closed: it stays, too
-        self.admin = Session(address, name, statement_s=CONNECT_S)
-        self._address = address
-        self._name = name
-        self._settings = {"application_name": name, "idle_session_timeout": "0"}
+        self._admin = Session(self._address, self._name, statement_s=CONNECT_S)
+        self._settings = {"application_name": self._name, "idle_session_timeout": "0"}
         self._runner = asyncio.Runner()
         self._connections: list[asyncpg.Connection] = []
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._keep_it_so, name=self._name, daemon=True)
 
-    def __len__(self) -> int:
-        return len(self._connections)
+    def leaves_a_way_back(self) -> bool:
+        """Whether somebody could get in to undo it."""
+        return bool(self._admin.value(_LEAVES_A_WAY_BACK, NEEDED_BESIDE, DATABASE))
+
+    def take_rest(self, until_mono_s: float) -> bool:
+        """Take what there is, and cut off who is to be. Whether nothing was left to do, by the server's own list."""
+        slots = self._admin.value(_SLOTS)
+        ((_, others, used),) = self._admin.rows(_USED, self._name)
+        if used >= slots and not (self._cut and others):
+            return True
+        if self._cut:
+            self._admin.value(_CUT, self._name)
+        self.fill(until_mono_s)
+        return False
 
     def fill(self, until_mono_s: float, at_once: int = 1) -> None:
-        """Take connections as an ordinary client, so many at a time, until one is refused.
+        """Take connections as an ordinary client, so many at a time, until one is refused, or this is to end.
 
         Raises:
             DatabaseRefused, DatabaseUnreachable: for another reason than that there are no more, or too late.
         """
         while time.monotonic() < until_mono_s:
-            if self._runner.run(self._some_more(at_once)):
+            if self._leaving.is_set() or self._runner.run(self._some_more(at_once)):
                 return
         what = f"its connections could not all be taken within {TAKEN_WITHIN_S:g} s"
         raise DatabaseUnreachable(what, where=self._address)
 
-    def give_back(self, count: int, until_mono_s: float) -> None:
-        """Close so many, and wait until the server has seen it."""
-        left = len(self._connections) + 1 - count
-        self._runner.run(finish([self._connections.pop() for _ in range(count)]))
-        while self.admin.rows(_USED, self._name)[0][0] > left and time.monotonic() < until_mono_s:
+    def give_back(self, until_mono_s: float) -> None:
+        """Close as many as are to be free, and wait until the server has seen it. CrashcartError for more than all."""
+        held = len(self._connections)
+        if self._free > held:
+            raise CrashcartError(f"free: {self._free} is more than the {held} that could be taken")
+        self._runner.run(finish([self._connections.pop() for _ in range(self._free)]))
+        left = held + 1 - self._free
+        while self._admin.rows(_USED, self._name)[0][0] > left and time.monotonic() < until_mono_s:
             time.sleep(0.005)
+
+    def go_on(self) -> None:
+        """Keep it so until the end: where somebody leaves who was there before, a place would be free."""
+        if not self._free:
+            self._thread.start()
 
     def close(self) -> None:
         """Close all. Idempotent."""
+        self._leaving.set()
+        if self._thread.is_alive():
+            self._thread.join(CONNECT_S)
         if self._connections:
             self._runner.run(finish(self._connections))
         self._connections = []
         self._runner.close()
-        self.admin.close()
+        self._admin.close()
+
+    def _keep_it_so(self) -> None:
+        try:
+            while not self._leaving.wait(AGAIN_S):
+                self.take_rest(time.monotonic() + TAKEN_WITHIN_S)
+        except CrashcartError:
+            # The server went, or somebody else undid it by ending our sessions. None that came since may stay.
+            connections, self._connections = self._connections, []
+            self._runner.run(finish(connections))
 
     async def _some_more(self, count: int) -> bool:
         """Whether a connection was refused because there are no more."""
@@ -168,25 +205,16 @@ class _Taken:
 
 
 def _take_all(taken: _Taken, step: Step) -> None:
-    name, free, cut = step.data["session"], step.data["free"], step.data["cut"]
-    if not taken.admin.value(_LEAVES_A_WAY_BACK, NEEDED_BESIDE, DATABASE):
+    if not taken.leaves_a_way_back():
         what = f"taking all of {step.target}'s connections would leave none to undo it"
         remedy = f"let the role {DATABASE!r} be no superuser, and set superuser_reserved_connections to 3"
         raise CrashcartError(what, remedy=remedy)
-    slots = taken.admin.value(_SLOTS)
     until = time.monotonic() + TAKEN_WITHIN_S
     taken.fill(until, AT_ONCE)
-    while True:
-        # Refused is not full: who is just leaving counted, too. The server's list is what tells.
-        ((_, others, used),) = taken.admin.rows(_USED, name)
-        if used >= slots and not (cut and others):
-            break
-        if cut:
-            taken.admin.value(_CUT, name)
-        taken.fill(until)
-    if free > len(taken):
-        raise CrashcartError(f"free: {free} is more than the {len(taken)} that could be taken", where=step.target)
-    taken.give_back(free, until)
+    # Refused is not full: who was just leaving counted, too.
+    while not taken.take_rest(until):
+        pass
+    taken.give_back(until)
 
 
 class _NewClient:

@@ -24,6 +24,8 @@ NOT_IN_A_TRANSACTION = "25001"
 CROSSED = ("40001", "40P01")
 """Serialization failure, deadlock: it met its clients' own statements, and may succeed when tried again."""
 ATTEMPTS = 3
+GIVEN_WAY_S = 0.2
+"""At once, it would be back in the way of those who waited for it."""
 
 _ALONE = "SELECT pg_advisory_lock(hashtextextended($1, 0))"
 """Who does and who undoes may be two processes: one at a time. The lock goes with the session."""
@@ -122,6 +124,7 @@ def _in_a_transaction(session: Session, step: Step, what: str, sql: str, *, ther
             session.execute("ROLLBACK")
             if refused.sqlstate not in CROSSED or not left:
                 raise _failed(step, what, refused) from refused
+            time.sleep(GIVEN_WAY_S)
         else:
             if not shows:
                 raise _ineffective(step, what)
