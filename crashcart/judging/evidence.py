@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from crashcart.judging.counters import Counters, Series
 from crashcart.judging.counting import Census, take_census
 from crashcart.judging.looking import Look, Samples, look, observe, probes_per_s, read_samples
+from crashcart.judging.numbers import counted as numbered
 from crashcart.judging.numbers import percent, rounded
 from crashcart.judging.windows import EDGE_S, Window, times_of, window_of
 from crashcart.model.design import SHOPPERS
@@ -156,7 +157,7 @@ def _told(fault: PlannedFault, seen: float, outside: float, looks: Sequence[Look
         "throughput": f"; must be {effect.at_most_kb_s:g} KB/s or less",
     }.get(effect.measure, "")
     things = "looks of its observer" if effect.measure == "observed" else "probes"
-    slices = f" in its {len(fault.slices)} slices" if fault.slices else ""
+    slices = f" in its {numbered(len(fault.slices), 'slice')}" if fault.slices else ""
     between = ", and between them" if fault.slices else ""
     return (
         f"{percent(seen)} of the {things} during the fault{slices} showed it{_measured(effect, looks)}, "

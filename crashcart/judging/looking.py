@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,17 +34,23 @@ class Probe:
     through_bytes: int = 0
     beside_bytes: int = 0
 
-    def shows(self, effect: Effect) -> bool:
-        """Whether this pair shows the effect; for `none`, whether both sides are well and alike."""
+    def shows(self, effect: Effect, usual_ms: float = math.inf) -> bool:
+        """Whether this pair shows the effect; for `none`, whether both sides are well and alike.
+
+        `usual_ms` is what probes beside the proxy took about then: a twin that was slower for once says little.
+        """
+        beside_ms = min(self.beside_ms, usual_ms)
         match effect.measure:
             case "added-latency":
-                return self.beside_ok and self.through_ms - self.beside_ms >= self._wanted_ms(effect)
+                # a probe gives up after 2 s: what took that long may have been delayed by any more
+                wanted_ms = min(effect.at_least_ms, PROBE_S * 950 - beside_ms)
+                return self.beside_ok and self.through_ms - beside_ms >= wanted_ms
             case "unreachable":
                 return self.beside_ok and not self.through_ok
             case "instance-down":
                 return not self.beside_ok
             case "throughput":
-                return self.beside_ok and self._slow(effect.at_most_kb_s)
+                return self.beside_ok and self._slow(effect.at_most_kb_s, beside_ms)
             case "cut-short":
                 return self.beside_ok and not self.through_ok and 0 < self.through_bytes < self.beside_bytes
             case "none":
@@ -52,15 +59,10 @@ class Probe:
             case _:
                 return False
 
-    def _wanted_ms(self, effect: Effect) -> float:
-        """A probe gives up after 2 s: what took that long may have been delayed by any more."""
-        return min(effect.at_least_ms, PROBE_S * 950 - self.beside_ms)
-
-    def _slow(self, at_most_kb_s: float) -> bool:
+    def _slow(self, at_most_kb_s: float, beside_ms: float) -> bool:
         """Something came, whole or until the probe gave up, and no faster than that, while beside it was faster."""
         in_time = self.through_ok or self.through_ms >= PROBE_S * 950
-        beside_kb_s = _kb_s(self.beside_bytes, self.beside_ms)
-        return in_time and 0 < self.through_kb_s <= at_most_kb_s < beside_kb_s
+        return in_time and 0 < self.through_kb_s <= at_most_kb_s < _kb_s(self.beside_bytes, beside_ms)
 
     def undecided(self, until_s: float) -> bool:
         """Whether a side was answered only after `until_s`, maybe because the fault had gone by then."""
@@ -167,8 +169,9 @@ def look(fault: PlannedFault, times: Times, probes: Sequence[Probe], per_s: floa
     effect = fault.effect
     quiet = effect.measure == "none"
     outside_share = _share(outside, effect)
+    usual_ms = _median([probe.beside_ms for probe in inside if probe.beside_ok])
     return Look(
-        seen_share=_share(inside, effect),
+        seen_share=_share(inside, effect, math.inf if usual_ms is None else usual_ms),
         outside_share=1.0 - outside_share if quiet and outside else outside_share,
         samples=len(inside) + len(outside),
         trouble=_too_few([probe.t for probe in inside], [probe.t for probe in outside], times, per_s, "probe"),
@@ -203,8 +206,8 @@ def _ended(one: Glance, times: Times, until_s: float) -> bool:
     return one.t + one.ms / 2000 <= _until(times, until_s)
 
 
-def _share(probes: Sequence[Probe], effect: Effect) -> float:
-    return sum(probe.shows(effect) for probe in probes) / len(probes) if probes else 0.0
+def _share(probes: Sequence[Probe], effect: Effect, usual_ms: float = math.inf) -> float:
+    return sum(probe.shows(effect, usual_ms) for probe in probes) / len(probes) if probes else 0.0
 
 
 def _median_of(probes: Sequence[Probe], effect: Effect) -> float | None:

@@ -266,6 +266,17 @@ def test_only_what_comes_slowly_is_slow(probes: Sequence[Probe], ok: bool) -> No
     assert _judged(SLOW, probes).ok is ok
 
 
+def test_a_twin_that_was_slow_for_once_hides_no_delay_and_a_slow_machine_makes_none() -> None:
+    slow = _fault(Effect("added-latency", at_least_ms=90.0))
+
+    def hiccup(t: float) -> Probe:
+        return Probe(t, True, 105.0 if _on(t) else 6.0, True, 80.0 if t % 1 == 0 else 6.0)
+
+    assert _judged(slow, _probes(hiccup)).ok
+    busy = _probes(lambda t: Probe(t, True, 120.0 if _on(t) else 6.0, True, 80.0 if _on(t) else 6.0))
+    assert not _judged(slow, busy).ok
+
+
 def test_an_answer_is_cut_short_when_some_of_it_came() -> None:
     cut = _fault(Effect("cut-short", whole_answers=True))
 
