@@ -12,7 +12,7 @@ PYTHON ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 
 PY   := .venv/bin/python
-DEMO := experiments/card-processor-outage-at-peak.yaml
+DEMO := experiments/third-party/card-processor-outage-at-peak.yaml
 
 # Where byte code is not kept, each of the shop's services would be compiled at every boot.
 unexport PYTHONDONTWRITEBYTECODE

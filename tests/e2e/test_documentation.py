@@ -14,7 +14,7 @@ import pytest
 from crashcart.model.verdict import Outcome
 from tests.e2e.conftest import ROOT, Harness, Recording, nothing_is_left_of
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOT_HERE = ("make test",)
 """It is what runs this."""
 SAME_AS = {"crashcart run card-processor-outage-at-peak": "make demo"}
@@ -126,3 +126,14 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_experiment_has_its_page_and_every_page_its_experiment() -> None:
+    experiments = {path.stem: path for path in (ROOT / "experiments").rglob("*.yaml")}
+    pages = {path.stem: path for path in (ROOT / "docs" / "experiments").glob("*.md")}
+    assert pages.keys() == experiments.keys()
+    index = (ROOT / "docs" / "80-the-experiments.md").read_text(encoding="utf-8")
+    for name, page in pages.items():
+        relative = experiments[name].relative_to(ROOT)
+        assert f"](../../{relative})" in page.read_text(encoding="utf-8"), f"{name}: its page links to another file"
+        assert f"](experiments/{name}.md)" in index, f"{name} is not in the index"

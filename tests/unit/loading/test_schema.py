@@ -16,7 +16,7 @@ from crashcart.schema import schema_text
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "experiments" / "experiment.schema.json"
-DEMO = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
+DEMO = (ROOT / "experiments" / "third-party" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
 
 
 def _errors(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from crashcart.model.plan import Plan
 from crashcart.planning import Request, plan
 
 ROOT = Path(__file__).parents[3]
-DEMO = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
+DEMO = (ROOT / "experiments" / "third-party" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
 
 
 def plan_text(text: str, *, cannot: frozenset[str] = frozenset()) -> Plan:

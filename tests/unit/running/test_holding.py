@@ -15,7 +15,7 @@ from tests.unit.running.test_timeline import ROOT, demo
 
 
 def _experiment() -> Experiment:
-    text = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "experiments" / "third-party" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
     return experiment_from_tree(parse_tree(text, "demo.yaml")).experiment
 
 

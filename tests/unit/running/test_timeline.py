@@ -44,7 +44,7 @@ TOPOLOGY = Topology("run", "/nowhere", "/nowhere", (), (), "http://127.0.0.1:1",
 
 
 def demo() -> Plan:
-    text = (ROOT / "experiments" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "experiments" / "third-party" / "card-processor-outage-at-peak.yaml").read_text(encoding="utf-8")
     file = experiment_from_tree(parse_tree(text, "demo.yaml"))
     return plan(Request(file, open_project(ROOT), "local", lambda _: "", registry()))
 
