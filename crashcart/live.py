@@ -23,10 +23,9 @@ PLAIN_EVERY_S = 5.0
 
 
 class _Screen:
-    """A console that may go away: nobody's reading it is no reason to end a run in a hurry, or to leave it broken."""
+    """A console that may go away: that nobody reads it is no reason to leave a run half-way."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self) -> None:
         self._gone = False
 
     def draw(self, what: Callable[[], object]) -> None:
@@ -58,7 +57,7 @@ class PlainView:
     def __init__(self, plan: Plan, console: Console) -> None:
         self._plan = plan
         self._console = console
-        self._screen = _Screen(console)
+        self._screen = _Screen()
         self._began = time.monotonic()
         self._next_s = 0.0
 
@@ -91,7 +90,7 @@ class LiveView:
         self._plan = plan
         self._console = console
         self._began = time.monotonic()
-        self._screen = _Screen(console)
+        self._screen = _Screen()
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
