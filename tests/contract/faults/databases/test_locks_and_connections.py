@@ -139,12 +139,12 @@ def _coming_back(address: str, many: int) -> Iterator[None]:
 def test_a_place_that_somebody_leaves_later_is_taken_too(address: str, world: World, fault: MakeFault) -> None:
     one = fault("database/connections", {"database": "db"})
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crashcart-f1'"
-    with client(address, "postgres") as was_there:
-        one.do(world)
-        assert was_there.value(ours) == SLOTS - 1
     with client(address, "postgres") as admin:
-        wait_until(lambda: admin.value(ours) == SLOTS)
-    assert one.is_there()
+        with client(address, "postgres"):
+            one.do(world)
+            assert admin.value(ours) == SLOTS - 2
+        wait_until(lambda: admin.value(ours) == SLOTS - 1)
+        assert one.is_there()
 
 
 def test_it_gives_up_on_a_server_whose_connections_it_cannot_take_in_time(
