@@ -37,6 +37,7 @@ class Timeline:
         self._gate: Future[tuple[GateResult, ...]] | None = None
         self._gate_passed = False
         self._dead: set[str] = set()
+        self._turned_away = False
         self._next_look = 0.0
         self._last_load: tuple[float, LoadStatus] | None = None
 
@@ -145,17 +146,15 @@ class Timeline:
     def _take_in(self, t: float, seen: Seen) -> None:
         for part, error in seen.errors.items():
             self.crew.event(ERROR_EVENTS[part], error=error)
+        self.look_for_the_dead()  # who is dead does not hang
         for part, silent_s in self._eyes.hanging(seen).items():
-            if part not in self._dead and part not in self.crew.stack.dead():
+            if part not in self._dead:
                 self._dead.add(part)
                 self.crew.event("hung", part=part, silent_s=round(silent_s, 1))
                 self.crew.view.note(f"{part} has not answered for {silent_s:.0f} s")
                 self._end("broken")
-        if seen.status is not None and seen.status.broken:
-            why = seen.status.broken.strip().splitlines()[-1]
-            self.crew.event("load-broken", error=why)
-            self.crew.view.note(f"the load broke: {why}")
-            self._end("broken")
+        if seen.status is not None:
+            self._hear_load(seen.status)
         for guardrail in self._guardrails:
             why = guardrail.tripped(t, None if "prometheus" in seen.errors else self.crew.slis)
             if why and self.ended is None:
@@ -164,6 +163,18 @@ class Timeline:
                 self._end("guardrail")
         if seen.status is not None:
             self._show(seen.t, seen.status)
+
+    def _hear_load(self, status: LoadStatus) -> None:
+        if status.broken:
+            why = status.broken.strip().splitlines()[-1]
+            self.crew.event("load-broken", error=why)
+            self.crew.view.note(f"the load broke: {why}")
+            self._end("broken")
+        elif status.not_started and not self._turned_away:
+            self._turned_away = True
+            self.crew.view.note(
+                f"{status.in_flight} shoppers are inside, the load begins no more: this run will not count"
+            )
 
     def look_for_the_dead(self) -> None:
         """Note who has died since the last time. A run without a part of its harness is broken."""

@@ -102,6 +102,7 @@ class FakeStack:
 class FakeLoad:
     stopped: bool = False
     broken: str = ""
+    not_started: int = 0
     phases: tuple[Phase, ...] = ()
     cuts: list[tuple[str, float]] = field(default_factory=list)
 
@@ -112,7 +113,7 @@ class FakeLoad:
         return
 
     def status(self) -> LoadStatus:
-        return LoadStatus("running", 100, 100, 3, 1.0, broken=self.broken)
+        return LoadStatus("running", 100, 100, 3, 1.0, not_started=self.not_started, broken=self.broken)
 
     def cut(self, phase: str, end_s: float) -> tuple[Phase, ...]:
         self.cuts.append((phase, end_s))

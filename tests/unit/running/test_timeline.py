@@ -306,6 +306,14 @@ def test_a_load_that_broke_ends_the_run() -> None:
     assert run.recorder.named("load-broken") == [{"error": "ZeroDivisionError: ours"}]
 
 
+def test_shoppers_who_can_not_be_started_are_told_of_once() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.crew.load = FakeLoad(not_started=7)
+    assert Timeline(run.crew).drive() == "completed"
+    assert len([note for note in run.crew.view.notes if "will not count" in note]) == 1
+
+
 @pytest.mark.parametrize("part", ["prometheus", "load", "toxiproxy"])
 def test_a_part_that_does_not_answer_ends_the_run_and_keeps_nobody_waiting(
     part: str, monkeypatch: pytest.MonkeyPatch
