@@ -199,7 +199,7 @@ def _read_some(screen: int) -> None:
         (("--tag", ""), "a tag is empty"),
         (("--tag", "nigthly"), 'did you mean "nightly"?'),
         (("--tag", "nightly", "--junit", "."), "that is a folder"),
-        (("stack/",), "stack/designs/tiny.yaml:2: kind is 'Design'"),
+        (("stack/",), ":2: kind is 'Design'"),
         (("loadtests/../stack/truth/invariants",), "there is no experiment in the folder"),
         (("quiet", "shelf-gon"), 'did you mean "shelf-gone"?'),
         (("quiet", "shelf-gone", "--set", "load.profile=steep"), "2 of 2 experiments can't be planned"),
