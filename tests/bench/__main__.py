@@ -17,6 +17,7 @@ from rich.table import Table
 
 from tests.bench.commands import command_times
 from tests.bench.harness import LIMIT_CPU_SHARE, LIMIT_GROWTH_MIB, HarnessFigures, measure_harness
+from tests.bench.judging import MILLION, JudgeFigures, judge_rows, measure_judge
 from tests.bench.recordings import RunFigures, measure_run
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,7 @@ class Bench(msgspec.Struct, frozen=True):
     commands_s: dict[str, float]
     demo: RunFigures
     harness: HarnessFigures
+    judging: tuple[JudgeFigures, ...]
     ladder: tuple[RunFigures, ...]
     highest_per_s: float
     ceiling_per_s: float
@@ -44,20 +46,38 @@ def main() -> int:
     """Run it all: about eight minutes."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without looking for the highest rate")
+    parser.add_argument(
+        "--full", action="store_true", help="judge 10,000,000 intents as well: minutes, and 8 GB of disk"
+    )
+    parser.add_argument("--judging", action="store_true", help="nothing but the judge")
     options = parser.parse_args()
     console = Console(highlight=False, stderr=True)
     OUT.mkdir(parents=True, exist_ok=True)
+    if options.judging:
+        table = _table()
+        for row in judge_rows(_judge(console, full=options.full)):
+            table.add_row(*row)
+        Console(highlight=False).print(table)
+        return 0
     console.print("commands …")
     commands = command_times(ROOT)
     console.print(f"steady state at {PEAK_PER_S:g} purchase intents/s …")
     demo = measure_run(ROOT, OUT, PEAK_PER_S, baseline_s=30)
     console.print("the harness itself, through an outage …")
     harness = measure_harness(ROOT, OUT, peak_per_s=PEAK_PER_S, baseline_s=30)
+    judging = _judge(console, full=options.full)
     ladder = () if options.quick else _climb(console, demo)
-    bench = _summed_up(commands, demo, harness, ladder)
+    bench = _summed_up(commands, demo, harness, judging, ladder)
     (ROOT / "runs" / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(bench), indent=1) + b"\n")
     _show(bench, Console(highlight=False))
     return 0
+
+
+def _judge(console: Console, *, full: bool) -> tuple[JudgeFigures, ...]:
+    sizes = (MILLION, 10 * MILLION) if full else (MILLION,)
+    for intents in sizes:
+        console.print(f"judging {intents:,} intents …")
+    return tuple(measure_judge(ROOT, intents) for intents in sizes)
 
 
 def _climb(console: Console, demo: RunFigures) -> tuple[RunFigures, ...]:
@@ -79,7 +99,11 @@ def _climb(console: Console, demo: RunFigures) -> tuple[RunFigures, ...]:
 
 
 def _summed_up(
-    commands: dict[str, float], demo: RunFigures, harness: HarnessFigures, ladder: tuple[RunFigures, ...]
+    commands: dict[str, float],
+    demo: RunFigures,
+    harness: HarnessFigures,
+    judging: tuple[JudgeFigures, ...],
+    ladder: tuple[RunFigures, ...],
 ) -> Bench:
     held = [run.peak_per_s for run in (demo, *ladder) if run.holds(LIMIT_P99_MS)]
     highest = max(held, default=0.0)
@@ -90,6 +114,7 @@ def _summed_up(
         commands,
         demo,
         harness,
+        judging,
         ladder,
         highest,
         round(ceiling, 1),
@@ -97,10 +122,15 @@ def _summed_up(
     )
 
 
-def _show(bench: Bench, console: Console) -> None:
+def _table() -> Table:
     table = Table(title="crashcart bench", box=None, padding=(0, 2, 0, 0), title_justify="left", header_style="dim")
     for column, side in (("what", "left"), ("measured", "right"), ("wanted", "right")):
         table.add_column(column, justify="right" if side == "right" else "left")
+    return table
+
+
+def _show(bench: Bench, console: Console) -> None:
+    table = _table()
     for name, seconds in bench.commands_s.items():
         table.add_row(f"crashcart {name}", f"{seconds:.2f} s", "≤ 0.5 s")
     demo = bench.demo
@@ -118,6 +148,8 @@ def _show(bench: Bench, console: Console) -> None:
         f"{own.growth_mib:.1f} MiB",
         f"≤ {LIMIT_GROWTH_MIB:g} MiB",
     )
+    for row in judge_rows(bench.judging):
+        table.add_row(*row)
     table.add_row("neighbours' share of the machine meanwhile", f"{(demo.neighbours or 0) * 100:.0f} %", "")
     console.print(table)
     for run in bench.ladder:
