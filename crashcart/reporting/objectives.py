@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -60,4 +61,4 @@ def group_objectives(objectives: Iterable[ObjectiveResult]) -> tuple[SloGroup, .
 
 
 def _badness(row: ObjectiveResult) -> tuple[int, float, str]:
-    return (_ORDER[row.outcome], row.margin if row.margin is not None else 0.0, row.cohort)
+    return (_ORDER[row.outcome], row.margin if row.margin is not None else math.inf, row.cohort)

@@ -28,6 +28,8 @@ _ENDS = ("declined", "sold_out", "failed", "blocked", "gave_up", "unknown")
 _SHOWN_COHORTS = 4
 _SHOWN_WITNESSES = 3
 _SHOWN_MARKS = 5
+_SHOWN_INVARIANTS = 6
+"""That hold; more of them are counted in one line, so that what was found fits on a screen."""
 _NARROW = 106
 """Columns of a terminal below which objectives are shown without their events."""
 
@@ -165,9 +167,11 @@ def _parts(found: RecoveryResult) -> str:
     return ", ".join(said)
 
 
-def _invariants(invariants: Iterable[InvariantResult], console: Console) -> None:
+def _invariants(invariants: Sequence[InvariantResult], console: Console) -> None:
+    """What is broken or not settled, with witnesses; those that hold in one line, where they are many."""
+    held = [law for law in invariants if law.outcome is Outcome.PASS]
     table = _table("", "invariant", "against it", "examined", left=2)
-    for law in sorted(invariants, key=lambda one: one.outcome is Outcome.PASS):
+    for law in [*(law for law in invariants if law.outcome is not Outcome.PASS), *(held if _few(held) else ())]:
         title = Text(words.clean(law.title))
         if law.outcome is not Outcome.PASS:
             title.append(f"\n{words.clean(law.reason)}", style="dim")
@@ -175,7 +179,14 @@ def _invariants(invariants: Iterable[InvariantResult], console: Console) -> None
                 cells = " · ".join(f"{words.clean(key)} {words.value(cell)}" for key, cell in words.cells(witness.row))
                 title.append(f"\n{words.clean(cells)}")
         table.add_row(_signed(law.outcome, Text("")), title, words.count(law.violations), words.count(law.examined))
+    if held and not _few(held):
+        least = f"at least {words.count(min(law.examined for law in held))}"
+        table.add_row(_signed(Outcome.PASS, Text("")), Text(f"{len(held)} invariants hold"), "0", least)
     _section("the books", table, console)
+
+
+def _few(held: Sequence[InvariantResult]) -> bool:
+    return len(held) <= _SHOWN_INVARIANTS
 
 
 def _validity(verdict: Verdict, console: Console) -> None:

@@ -109,3 +109,12 @@ def test_reports_that_could_not_be_written_are_named_and_not_pointed_to(failed: 
     assert "not written: report.html, junit.xml; make room" in lines[-4]
     assert lines[-2].startswith("✗ FAIL")
     assert lines[-1] == "exit status 1"
+
+
+def test_many_invariants_that_hold_are_one_line_and_broken_ones_still_stand_out(failed: Made) -> None:
+    broken, *held = failed.verdict.invariants
+    laws = (broken, *(msgspec.structs.replace(law, name=f"{law.name}-{n}") for n in range(3) for law in held))
+    lines = [" ".join(line.split()) for line in render(msgspec.structs.replace(failed.verdict, invariants=laws))]
+    assert "✓ 15 invariants hold 0 at least 3,105" in lines
+    assert any(line.startswith("✗ Nobody is charged twice") for line in lines)
+    assert not any("The stock adds up" in line for line in lines)
