@@ -19,10 +19,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{2,63}")
 _MOST_BYTES = 64 << 20
 """Of each log; a report must not take longer to write than to read."""
 
-_MOST_LINES = 16
+_MOST_LINES = 40
 """Of each reference."""
 
-_MOST_OF_ONE_LOG = 64
+_MOST_OF_ONE_LOG = 80
 """Lines of a reference that are looked at in one log, before the earliest of all logs are chosen."""
 
 _MOST_MATCHES = 20_000
