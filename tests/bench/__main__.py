@@ -19,6 +19,7 @@ from tests.bench.commands import command_times
 from tests.bench.harness import LIMIT_CPU_SHARE, LIMIT_GROWTH_MIB, HarnessFigures, measure_harness
 from tests.bench.judging import MILLION, JudgeFigures, judge_rows, measure_judge
 from tests.bench.recordings import RunFigures, measure_run
+from tests.bench.reporting import ReportFigures, measure_reports, report_rows
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "runs" / "bench"
@@ -35,6 +36,7 @@ class Bench(msgspec.Struct, frozen=True):
     demo: RunFigures
     harness: HarnessFigures
     judging: tuple[JudgeFigures, ...]
+    reporting: ReportFigures
     ladder: tuple[RunFigures, ...]
     highest_per_s: float
     ceiling_per_s: float
@@ -66,8 +68,10 @@ def main() -> int:
     console.print("the harness itself, through an outage …")
     harness = measure_harness(ROOT, OUT, peak_per_s=PEAK_PER_S, baseline_s=30)
     judging = _judge(console, full=options.full)
+    console.print("reports of half an hour …")
+    reporting = measure_reports()
     ladder = () if options.quick else _climb(console, demo)
-    bench = _summed_up(commands, demo, harness, judging, ladder)
+    bench = _summed_up(commands, demo, harness, judging, reporting, ladder)
     (ROOT / "runs" / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(bench), indent=1) + b"\n")
     _show(bench, Console(highlight=False))
     return 0
@@ -103,6 +107,7 @@ def _summed_up(
     demo: RunFigures,
     harness: HarnessFigures,
     judging: tuple[JudgeFigures, ...],
+    reporting: ReportFigures,
     ladder: tuple[RunFigures, ...],
 ) -> Bench:
     held = [run.peak_per_s for run in (demo, *ladder) if run.holds(LIMIT_P99_MS)]
@@ -115,6 +120,7 @@ def _summed_up(
         demo,
         harness,
         judging,
+        reporting,
         ladder,
         highest,
         round(ceiling, 1),
@@ -148,7 +154,7 @@ def _show(bench: Bench, console: Console) -> None:
         f"{own.growth_mib:.1f} MiB",
         f"≤ {LIMIT_GROWTH_MIB:g} MiB",
     )
-    for row in judge_rows(bench.judging):
+    for row in (*judge_rows(bench.judging), *report_rows(bench.reporting)):
         table.add_row(*row)
     table.add_row("neighbours' share of the machine meanwhile", f"{(demo.neighbours or 0) * 100:.0f} %", "")
     console.print(table)
