@@ -2,6 +2,6 @@
 
 from crashcart.recorder.manifest import verify
 from crashcart.recorder.reading import relation, unreadable_lines
-from crashcart.recorder.writing import Recorder
+from crashcart.recorder.writing import NotRecorded, Recorder
 
-__all__ = ["Recorder", "relation", "unreadable_lines", "verify"]
+__all__ = ["NotRecorded", "Recorder", "relation", "unreadable_lines", "verify"]

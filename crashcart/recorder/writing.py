@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
+from crashcart.model.errors import CrashcartError
 from crashcart.model.recording import FILES, Event, FileEntry, Machine, Manifest, ProbeSample, SeriesSample
 from crashcart.recorder.converting import convert
 from crashcart.recorder.manifest import Ended, list_files, write_manifest
@@ -19,11 +21,24 @@ _MANY = 4096
 """Samples written at once."""
 
 
+class NotRecorded(CrashcartError):
+    """The recording can't be written. A run that nobody can judge is not worth going on with."""
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"the recording can't be written: {error.strerror or error}"
+        raise NotRecorded(what, where=str(path), remedy="make room, or name another folder with --out") from error
+
+
 class Recorder:
-    """The files of one run. Thread-safe."""
+    """The files of one run. Thread-safe. Every method raises NotRecorded where the disk is full."""
 
     def __init__(self, directory: Path) -> None:
-        """`directory` exists. OSError where it cannot be written to."""
+        """`directory` exists. NotRecorded where it cannot be written to."""
         self._directory = directory
         self._lock = threading.Lock()
         self._files: dict[str, int] = {}
@@ -58,10 +73,14 @@ class Recorder:
         commit: str,
         machine: Machine,
     ) -> Manifest:
-        """Turn JSONL into Parquet and write the manifest, last. Nothing may be recorded afterwards."""
+        """Turn JSONL into Parquet and write the manifest, last. Nothing may be recorded afterwards.
+
+        Raises NotRecorded where that can't be written.
+        """
         self.close()
-        rows = convert(self._directory)
-        files: tuple[FileEntry, ...] = list_files(self._directory, rows)
+        with _written(self._directory):
+            rows = convert(self._directory)
+            files: tuple[FileEntry, ...] = list_files(self._directory, rows)
         manifest = Manifest(
             format="crashcart/recording/v1",
             run_id=run_id,
@@ -74,7 +93,8 @@ class Recorder:
             machine=machine,
             files=files,
         )
-        write_manifest(self._directory, manifest)
+        with _written(self._directory):
+            write_manifest(self._directory, manifest)
         return manifest
 
     def close(self) -> None:
@@ -88,9 +108,9 @@ class Recorder:
         return self._encoder.encode(record) + b"\n"
 
     def _append(self, name: str, content: bytes) -> None:
-        with self._lock:
+        path = self._directory / name
+        with self._lock, _written(path):
             if name not in self._files:
-                path = self._directory / name
                 self._files[name] = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             view = memoryview(content)
             while view:

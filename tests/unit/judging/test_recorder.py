@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crashcart.judging.counters import Series
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.recording import INTENT_COLUMNS, Event, Machine, Manifest, ProbeSample, SeriesSample
-from crashcart.recorder import Recorder, relation, verify
+from crashcart.recorder import NotRecorded, Recorder, relation, verify
 from crashcart.recorder.writing import thinned
 
 MACHINE = Machine(2, 1, "k", "p", {})
@@ -188,3 +188,19 @@ def test_thinning_loses_no_step_of_a_counter(grown: list[int], at: int) -> None:
     assert thin.at(at) == whole.at(at)
     assert (thin.values[0], thin.values[-1]) == (whole.values[0], whole.values[-1])
     assert thin.grown(at, at + 10) == whole.grown(at, at + 10)
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    (tmp_path / "evidence.jsonl").symlink_to("/dev/full")
+    with pytest.raises(NotRecorded, match="No space left") as caught:
+        recorder.probe(ProbeSample(1.0, "a[0].b[0]", "through", True, 1.0))
+    assert (caught.value.where, bool(caught.value.remedy)) == (str(tmp_path / "evidence.jsonl"), True)
+    recorder.event("error", 2.0, traceback="…")
+    recorder.close()
+    assert b"error" in (tmp_path / "events.jsonl").read_bytes()
+
+
+def test_a_folder_that_can_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(NotRecorded, match="Not a directory"):
+        Recorder(Path("/dev/null"))
