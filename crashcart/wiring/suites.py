@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -117,13 +119,28 @@ def _run_several(bench: Bench, plans: Sequence[Plan], request: RunRequest, conso
     )
     interrupts = Interrupts()
     # taken once: nobody else's run slips in between two of ours
-    with machine_taken(order.suite_id, console), interrupts.handled():
+    with machine_taken(order.suite_id, console), interrupts.handled(), known(order.suite_id, bench.runs_dir):
         folder = SuiteFolder(bench.runs_dir, order.suite_id, plans, request.junit)
         runner = SuiteRunner(bench, folder.path, console, interrupts)
         suite = Several(order, runner.attempt, folder.keep, runner.say, interrupts).go()
         interrupts.disarm()
         render_suite(suite, folder.path, bench.runs_dir, console)
     return suite.exit_status
+
+
+@contextmanager
+def known(suite_id: str, runs_dir: Path) -> Iterator[None]:
+    """Registered, so that `crashcart abort` finds the suite between two runs as well. It has no faults of its own."""
+    from crashcart.safety.active import ActiveRun, forget, register
+    from crashcart.safety.processes import boot_id, process_ref
+
+    me = process_ref(os.getpid())
+    assert me is not None, "this process lives"
+    register(ActiveRun(suite_id, boot_id(), me, faultlog=os.devnull, recording=str(runs_dir / "suites" / suite_id)))
+    try:
+        yield
+    finally:
+        forget(suite_id)
 
 
 class SuiteRunner:
@@ -142,6 +159,7 @@ class SuiteRunner:
     def attempt(self, made: Plan) -> Attempt:
         """Run, judge, report."""
         from crashcart.running.interrupts import Interrupts
+        from crashcart.safety.active import abort_requested
         from crashcart.shelf.attempts import attempt_of
 
         run_id, began = new_id(), monotonic()
@@ -158,6 +176,8 @@ class SuiteRunner:
             attempt = attempt_of(verdict, f"{made.name}/{run_id}", monotonic() - began, made.duration_s)
         if interrupts.asked:
             self._interrupts.ask(interrupts.how)
+        elif abort_requested(self._folder.name):
+            self._interrupts.ask("crashcart abort")
         return attempt
 
     def _failed(self, made: Plan, run_id: str, problem: str, status: ExitStatus, took_s: float) -> Attempt:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -16,11 +18,15 @@ from crashcart.loading import open_project
 from crashcart.model.errors import BootError, CrashcartError, ExitStatus, NotUndone, UsageError
 from crashcart.model.plan import Plan
 from crashcart.model.recording import Machine
+from crashcart.model.topology import ProcessRef
 from crashcart.model.verdict import Outcome, Verdict
 from crashcart.running.interrupts import Interrupts
+from crashcart.safety.active import active_runs, register, request_abort
+from crashcart.safety.processes import boot_id
+from crashcart.safety.recover import recover
 from crashcart.wiring import runs, suites
 from crashcart.wiring.runs import Bench
-from crashcart.wiring.suites import RunRequest, SuiteRunner
+from crashcart.wiring.suites import RunRequest, SuiteRunner, known
 from tests.unit.shelf.made import TINY, a_plan, a_verdict, record
 
 Play = Callable[[Path, Interrupts], Verdict]
@@ -111,6 +117,32 @@ def test_who_interrupts_a_run_interrupts_the_suite(rig: Rig) -> None:
     rig.runner.attempt(a_plan())
     assert rig.interrupts.asked
     assert rig.interrupts.how == "SIGTERM"
+
+
+def test_an_abort_between_two_runs_is_heard(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with known(rig.folder.name, rig.bench.runs_dir):
+        rig.runner.attempt(a_plan())
+        assert not rig.interrupts.asked
+        request_abort(rig.folder.name)
+        rig.runner.attempt(a_plan())
+        assert rig.interrupts.how == "crashcart abort"
+    assert active_runs() == ()
+
+
+def test_what_a_killed_suite_leaves_in_the_register_is_cleared_by_recover(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    gone = subprocess.Popen(["true"])
+    with known("20261122T080000Z-0000", rig.bench.runs_dir):
+        (record_of_it,) = active_runs()
+        gone.wait()
+        register(msgspec.structs.replace(record_of_it, harness=ProcessRef(gone.pid, 1, boot_id())))
+        told: list[str] = []
+        assert recover(told.append).exit_status == ExitStatus.PASS
+    assert told == ["20261122T080000Z-0000: nothing of it runs"]
+    assert active_runs() == ()
 
 
 @pytest.mark.parametrize(
