@@ -51,7 +51,8 @@ class Office:
     metrics: ShopperMetrics
     pace: Pace
     intents: IntentLog
-    listener: RequestListener
+    listener: RequestListener | None
+    """None: nobody looks at single requests."""
     phase_at: Callable[[float], str]
     later: Deferred
 
@@ -108,7 +109,8 @@ class Desk:
 
         It raises Wrong where the status promises what the content does not hold.
         """
-        started_wall_s, started_s = time.time(), self.clock.now_s()
+        listener = self._office.listener
+        started_wall_s, started_s = (time.time(), self.clock.now_s()) if listener else (0.0, 0.0)
         answer = self._office.transport.exchange(request, timeout_s)
         value: Value | None = None
         failure: Failure | None = None
@@ -118,9 +120,10 @@ class Desk:
                 failure = failure_of(answer)
         except Wrong as wrong:
             failure = Failure("error", definite=False, status=answer.status, problem="wrong-answer", detail=str(wrong))
-        took_s = self.clock.now_s() - started_s
-        problem = failure.problem if failure else ""
-        self._office.later.call(self._office.listener, request, answer, problem, started_wall_s, took_s)
+        if listener:
+            took_s = self.clock.now_s() - started_s
+            problem = failure.problem if failure else ""
+            self._office.later.call(listener, request, answer, problem, started_wall_s, took_s)
         return value, failure
 
     def errand(

@@ -116,7 +116,7 @@ class OpenLoopUser(User):
     @classmethod
     def for_harness(cls, environment: Environment, assignment_file: Path) -> None:
         """Open the control server; the harness does the rest."""
-        run, control = harness_run(assignment_file, cls.load_file, cls.behaviour, Statistics(environment))
+        run, control = harness_run(assignment_file, cls.load_file, cls.behaviour)
         cls._present[environment] = run
         cls._controls[environment] = control
 

@@ -88,7 +88,7 @@ class Run:
         program: LoadProgram,
         behaviour: Behaviour,
         transport: Transport,
-        listener: RequestListener,
+        listener: RequestListener | None,
     ) -> None:
         """Opens the files in `assignment.out`, and makes that folder; RecordNotWritten where it can't."""
         out = Path(assignment.out)

@@ -18,6 +18,7 @@ from rich.table import Table
 from tests.bench.commands import command_times
 from tests.bench.harness import LIMIT_CPU_SHARE, LIMIT_GROWTH_MIB, HarnessFigures, measure_harness
 from tests.bench.judging import MILLION, JudgeFigures, judge_rows, measure_judge
+from tests.bench.load_ceiling import rows as load_rows
 from tests.bench.recordings import RunFigures, measure_run
 from tests.bench.reporting import ReportFigures, measure_reports, report_rows
 
@@ -154,7 +155,7 @@ def _show(bench: Bench, console: Console) -> None:
         f"{own.growth_mib:.1f} MiB",
         f"≤ {LIMIT_GROWTH_MIB:g} MiB",
     )
-    for row in (*judge_rows(bench.judging), *report_rows(bench.reporting)):
+    for row in (*judge_rows(bench.judging), *report_rows(bench.reporting), *load_rows()):
         table.add_row(*row)
     table.add_row("neighbours' share of the machine meanwhile", f"{(demo.neighbours or 0) * 100:.0f} %", "")
     console.print(table)
