@@ -64,6 +64,7 @@ def render_page(recording: Path, verdict: Verdict, orders: Sequence[FailedOrder]
             link_numbers=heat.numbers(traffic, plan),
             slow=slowest(recording),
             problems=told,
+            more_problems=len(problems) - len(told),
             orders=orders,
             listed=chosen(problems),
             followed_up=words.followed_up(verdict.follow_up) if verdict.follow_up else "",

@@ -18,6 +18,7 @@ from crashcart.reporting.timeline import EXCUSED, OBSERVED, Bins, Lane, Probes, 
 _LANE_PX = 28.0
 _PROBE_PX = 84.0
 _FAILED_PX = 12.0
+_MOST_PROXIES = 24
 _LONGEST_GAP_S = 1.2
 """Between two probes that a curve connects."""
 _STANDS_OUT = 3.5
@@ -160,7 +161,8 @@ _SEEN_PX = 14.0
 
 def evidence_panel(scene: Scene, timeline: Timeline, plan: Plan) -> Panel | None:
     """Probes through each watched proxy and beside it, and what observers saw. None without any of them."""
-    proxies = sorted({probes.proxy for probes in timeline.probes if probes.side != OBSERVED})
+    watched = sorted({probes.proxy for probes in timeline.probes if probes.side != OBSERVED})
+    proxies = watched[:_MOST_PROXIES]
     observers = [probes for probes in timeline.probes if probes.side == OBSERVED]
     if not proxies and not observers:
         return None
@@ -176,6 +178,7 @@ def evidence_panel(scene: Scene, timeline: Timeline, plan: Plan) -> Panel | None
     key = (Key("c-through", "through the proxy"), Key("c-beside", "beside it"), Key("c-unanswered", "not answered"))
     key = (*(key if proxies else ()), *((Key("c-seen", "seen by its observer"),) if observers else ()))
     note = " ".join(dict.fromkeys(_SHOWS[fault.effect.measure] for fault in plan.faults))
+    note += f" {len(watched) - len(proxies)} more proxies were probed." if len(watched) > len(proxies) else ""
     unit = "round trip of our own probes, log scale" if proxies else "what observers saw, four times a second"
     return Panel("evidence", "Evidence", unit, note, tuple(strips), key, always_key=True)
 

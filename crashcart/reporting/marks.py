@@ -16,6 +16,9 @@ LETTER = 0.021
 LONGEST = 25
 """Letters of a name that have room on one side of a mark, wherever it stands, on a phone."""
 
+_MOST_NOTED = 20
+"""Marks of each sort that are drawn; all of them are among the happenings."""
+
 Spans = Sequence[tuple[float, float]]
 """(from, to) in seconds from t0."""
 
@@ -30,7 +33,9 @@ class Mark(msgspec.Struct, frozen=True):
 
 def find_marks(plan: Plan, events: Sequence[Event], verdict: Verdict, faults: Spans) -> tuple[Mark, ...]:
     """All of them, in order of time. `faults`: when each fault acted."""
-    found = [mark for event in events for mark in _of_event(event)]
+    noted = [mark for event in events if event.event == "mark" for mark in _of_event(event)]
+    found = [mark for event in events if event.event != "mark" for mark in _of_event(event)]
+    found = [*noted[:_MOST_NOTED], *found[:_MOST_NOTED]]
     if verdict.recovery is not None and faults:
         found += _of_recovery(plan, verdict.recovery, faults)
     return tuple(sorted(found, key=lambda mark: mark.at_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from crashcart.reporting.purchases import Problem
 
 _MOST_STORIES = 3
 """Of each rule; the other references lead to the logs by the same command."""
-_MOST_PROBLEMS = 6
-"""Of which the first order's story is told."""
+_MOST_PROBLEMS = 12
+"""That are shown; a shop that says something else each time must not fill the page."""
+_MOST_FIRST_STORIES = 6
+"""Problems of which the first order's story is told."""
 
 Lines = Mapping[str, tuple[logs.LogLine, ...]]
 
@@ -50,13 +53,16 @@ class ProblemView(msgspec.Struct, frozen=True):
 def tell(
     verdict: Verdict, plan: Plan, recording: Path, problems: Iterable[Problem]
 ) -> tuple[tuple[LawView, ...], tuple[ProblemView, ...]]:
-    """Invariants, broken ones first, then those that could not be settled; and problems. The logs are read once."""
+    """Invariants, broken ones first, then those that could not be settled; and the first problems.
+
+    The logs are read once for all of them.
+    """
     order = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
     ranked = sorted(verdict.invariants, key=lambda law: order.index(law.outcome))
     chosen = {law.name: _references(law)[:_MOST_STORIES] for law in ranked}
-    firsts = [(problem, _first(problem)) for problem in problems]
+    firsts = [(problem, _first(problem)) for problem in itertools.islice(problems, _MOST_PROBLEMS)]
     wanted = [reference for names in chosen.values() for reference in names]
-    wanted += [reference for _, reference in firsts[:_MOST_PROBLEMS] if reference]
+    wanted += [reference for _, reference in firsts[:_MOST_FIRST_STORIES] if reference]
     found = logs.find_lines(recording / "logs", wanted)
     told: set[str] = set()
     whys = {law.name: law.why for law in plan.truth.invariants}

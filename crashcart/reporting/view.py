@@ -219,16 +219,23 @@ def how_it_was_run(plan: Plan, manifest: Manifest | None, verdict: Verdict) -> t
     )
 
 
+_MOST_HAPPENINGS = 300
+
+
 def happenings(events: Sequence[Event], whole_s: float) -> tuple[tuple[str, str, str], ...]:
-    """(time, event, data) of what happened, for people."""
+    """(time, event, data) of what happened, for people; of very much, the first and what ended it."""
+    told = [event for event in events if event.event != "cpu"]
+    if len(told) > _MOST_HAPPENINGS:
+        half = _MOST_HAPPENINGS // 2
+        left_out = Event(told[half].t, "", "…", {"left out": len(told) - 2 * half})
+        told = [*told[:half], left_out, *told[-half:]]
     return tuple(
         (
             words.clock(round(event.t, 1), whole_s),
             event.event,
             ", ".join(_datum(key, cell) for key, cell in event.data.items()),
         )
-        for event in events
-        if event.event != "cpu"
+        for event in told
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from crashcart.model.errors import BadFile
-from crashcart.model.verdict import Outcome, Verdict
+from crashcart.model.verdict import FailedOrder, Outcome, Verdict
 from crashcart.reporting import unwritten, write_all
 from crashcart.reporting.html import render_page
 from crashcart.reporting.words import NBSP
@@ -186,3 +186,26 @@ def test_all_files_of_a_report_are_written_and_no_others(failed: Made, tmp_path:
     written = {file.name for file in tmp_path.iterdir()} - {"plan.json", "events.jsonl", "intents.parquet"}
     assert written == {"report.html", "report.md", "verdict.json", "junit.xml", "failed-orders.csv"}
     assert unwritten(tmp_path, failed.verdict) == ()
+
+
+def test_a_shop_that_says_something_else_each_time_does_not_fill_the_page(failed: Made) -> None:
+    orders = tuple(
+        FailedOrder(f"key-{n}", f"R-{n:010d}", 30.0, {"region": "north"}, "failed", f"problem {n}" * 99, 900, None)
+        for n in range(20_000)
+    )
+    text = render_page(failed.folder, failed.verdict, orders)
+    assert len(text.encode()) < 1_000_000
+    assert "And 19,988 problems more" in text
+    assert "50 of 20,000 failed orders" in text
+
+
+def test_a_run_in_which_much_happened_is_told_from_both_ends(tmp_path: Path) -> None:
+    verdict = make_recording(tmp_path, FAIL)
+    with (tmp_path / "events.jsonl").open("a") as events:
+        events.writelines(
+            f'{{"t":{n / 100},"wall":"","event":"mark","data":{{"text":"note {n}"}}}}\n' for n in range(5000)
+        )
+    page = read(tmp_path, verdict)
+    assert "left out 4" in page.text
+    assert "note 4999" in page.text
+    assert page.tags.count("tr") < 2000
