@@ -3,10 +3,11 @@
 -- minimum: 1
 -- rank: 5
 WITH twice AS (
-  SELECT idempotency_key FROM odd_orders GROUP BY idempotency_key HAVING count(*) > 1
+  -- of two orders under one key one is odd at least
+  SELECT idempotency_key FROM orders SEMI JOIN odd_orders USING (idempotency_key) GROUP BY idempotency_key HAVING count(*) > 1
 )
 SELECT min(reference) AS reference, idempotency_key, count(*) AS times, list_sort(list(order_id)) AS order_ids
-FROM odd_orders JOIN twice USING (idempotency_key)
+FROM orders JOIN twice USING (idempotency_key)
 GROUP BY idempotency_key;
 -- examined:
 SELECT count(*) FROM orders;

@@ -1,2 +1,2 @@
 -- What stock was held of for odd orders.
-SELECT hold_lines.* FROM hold_lines SEMI JOIN odd ON number = hash(order_id);
+SELECT order_id, sku, quantity FROM hold_lines SEMI JOIN odd ON number = hash(order_id);

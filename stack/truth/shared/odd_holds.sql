@@ -1,2 +1,2 @@
 -- Holds of stock for odd orders.
-SELECT holds.* FROM holds SEMI JOIN odd ON number = hash(order_id);
+SELECT order_id, state FROM holds SEMI JOIN odd ON number = hash(order_id);

@@ -1,2 +1,2 @@
 -- Mail about odd orders.
-SELECT mail.* FROM mail SEMI JOIN odd ON number = hash(order_id);
+SELECT order_id, reference, template FROM mail SEMI JOIN odd ON number = hash(order_id);

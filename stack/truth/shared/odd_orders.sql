@@ -1,2 +1,3 @@
 -- Odd orders.
-SELECT orders.* FROM orders SEMI JOIN odd ON number = hash(order_id);
+SELECT order_id, idempotency_key, reference, state, total_cents, card_network, created_at
+FROM orders SEMI JOIN odd ON number = hash(order_id);
