@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from crashcart.model.recording import Event, Manifest
-from crashcart.model.verdict import Verdict
+from crashcart.model.verdict import Outcome, Verdict
+from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.processes import processes_of_run
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,23 @@ def nothing_is_left_of(run_id: str, within_s: float) -> bool:
             return True
         time.sleep(0.05)
     return not processes_of_run(run_id)
+
+
+def shown_and_undone(harness: Harness, experiment: str, file: Path) -> Verdict:
+    """Run this text: it passes, each fault is shown, the books are right, and the harness has put everything back."""
+    file.write_text(experiment, encoding="utf-8")
+    done = harness.run(str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    recording = harness.latest()
+    verdict = recording.verdict
+    assert verdict.evidence
+    assert all(one.ok for one in verdict.evidence), [one.detail for one in verdict.evidence]
+    assert all(invariant.outcome is Outcome.PASS for invariant in verdict.invariants), verdict.invariants
+    log = read_log(recording.path / "faultlog.jsonl")
+    assert open_steps(log) == ()
+    assert {record.by for record in log} == {"harness"}
+    assert nothing_is_left_of(recording.manifest.run_id, 0.1)
+    return verdict
 
 
 def _harness(project: Path, tmp_path: Path) -> Harness:
