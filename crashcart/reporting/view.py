@@ -140,7 +140,7 @@ def evidence(verdict: Verdict, plan: Plan, scene: Scene) -> tuple[EvidenceView, 
         views.append(
             EvidenceView(
                 result=result,
-                kind=fault.kind if fault else "",
+                kind=(fault.named or fault.kind) if fault else "",
                 targets=", ".join(fault.targets) if fault else "",
                 expected=_expected(fault.effect) if fault else "",
                 when=when,
@@ -175,7 +175,8 @@ def _counted(effect: Effect) -> str:
 def fault_line(fault: PlannedFault) -> str:
     """`toxiproxy/down · link: payments.psp-a`."""
     settings = ", ".join(f"{key}: {words.value(value)}" for key, value in fault.settings.items())
-    return f"{fault.kind} · {settings}" if settings else fault.kind
+    kind = fault.named or fault.kind
+    return f"{kind} · {settings}" if settings else kind
 
 
 def command(plan: Plan) -> str:
