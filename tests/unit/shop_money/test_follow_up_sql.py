@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -26,10 +27,10 @@ INSERT INTO mail VALUES ('2026-01-01 10:00:00Z', 'o1', 'o1', 'R-1', 'order-confi
 
 
 @pytest.fixture
-def books() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute(TABLES)
-    return connection
+def books() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(TABLES)
+        yield connection
 
 
 def witnesses(books: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
