@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterator, Sequence
 
 from crashcart.model.plan import PlannedFault
-
-if typing.TYPE_CHECKING:
-    from crashcart.planning.plans import Request
+from crashcart.planning.request import Request
 
 PROBED = ("added-latency", "unreachable", "instance-down", "throughput", "cut-short", "none")
 """Measures that probes through and beside a proxy are to show."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,8 @@ from crashcart.model.hints import did_you_mean
 from crashcart.model.plan import Phase, PlannedFault
 from crashcart.model.units import format_duration
 from crashcart.planning.coexistence import refuse_overlaps
+from crashcart.planning.request import Request
 from crashcart.ports import FaultKind
-
-if typing.TYPE_CHECKING:
-    from crashcart.planning.plans import Request
 
 
 def plan_faults(request: Request, design: Design, phase: Phase | None) -> tuple[PlannedFault, ...]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
 import crashcart
-from crashcart.loading import ExperimentFile, Project
+from crashcart.loading import ExperimentFile
 from crashcart.loading.yamltree import Path_
 from crashcart.model.design import SHOPPERS, Design
 from crashcart.model.errors import UsageError
@@ -28,7 +27,7 @@ from crashcart.model.slo import Slo
 from crashcart.model.truth import Invariant, Truth
 from crashcart.planning.faults import plan_faults
 from crashcart.planning.objectives import plan_objectives
-from crashcart.ports import FaultKind
+from crashcart.planning.request import Request
 
 T = TypeVar("T")
 
@@ -36,20 +35,6 @@ HOLD_S = 10.0
 """Health must last this long before it counts as recovery: the first good answer is not recovery."""
 MAX_PEAK_PER_S = 10_000
 MAX_DURATION_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to plan, and with what."""
-
-    file: ExperimentFile
-    project: Project
-    runtime: str
-    lacks: Callable[[str], str]
-    """What keeps the runtime from doing a fault kind; empty where it can."""
-    faults: Mapping[str, FaultKind]
-    overrides: tuple[str, ...] = ()
-    """`--set` and its kin, for the record; the file has them already."""
 
 
 def plan(request: Request) -> Plan:
