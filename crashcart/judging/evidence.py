@@ -19,6 +19,8 @@ __all__ = ["EDGE_S", "OUTSIDE_SHARE", "SEEN_SHARE", "Window", "judge_evidence", 
 SEEN_SHARE = 0.95
 OUTSIDE_SHARE = 0.05
 CALLS = "link_calls_total"
+STARTED = "link_calls_started_total"
+"""Optional: the same calls, counted when they begin. One that hangs in a fault ends only when it is given up."""
 SHOPPER_EVENTS = "shopper_events_total"
 NOT_ON_THE_WIRE = ("short_circuited", "saturated")
 
@@ -26,7 +28,7 @@ NOT_ON_THE_WIRE = ("short_circuited", "saturated")
 def metrics(faults: Sequence[PlannedFault]) -> tuple[str, ...]:
     """Counters that evidence is read from."""
     counted = [fault.effect.counted for fault in faults if fault.effect.counted is not None]
-    return (CALLS, SHOPPER_EVENTS, *(selector.metric for one in counted for selector in (one.part, one.whole)))
+    return (CALLS, STARTED, SHOPPER_EVENTS, *(selector.metric for one in counted for selector in (one.part, one.whole)))
 
 
 def judge_evidence(
@@ -129,7 +131,8 @@ def _series_of(link: str, counters: Counters) -> list[Series]:
         # Shoppers count what they did and not what they called: each of these is a call at least.
         events = counters.metric(SHOPPER_EVENTS)
         return [one for one in events if one.labels.get("cohort") == "all" and one.labels.get("sli") != "purchase"]
-    return [
+    started = [one for one in counters.metric(STARTED) if one.labels.get("link") == link]
+    return started or [
         one
         for one in counters.metric(CALLS)
         if one.labels.get("link") == link and one.labels.get("outcome") not in NOT_ON_THE_WIRE

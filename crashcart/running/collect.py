@@ -18,6 +18,7 @@ LAST_SCRAPE_WITHIN_S = 6.0
 SERIES_TRIES = 2
 SERVICE_METRICS = (
     "link_calls_total",
+    "link_calls_started_total",
     "link_retries_total",
     "link_call_duration_seconds_bucket",
     "http_requests_total",

@@ -145,9 +145,13 @@ class Client:
             raise NotSent(self.link, _BREAKER_OPEN)
         started = monotonic()
         outcome: str | None = None
+        written = False
         connection: Connection | None = None
         try:
             connection = await self._connection(started + timeout_s)
+            if connection.is_open:
+                self.metrics.start()
+                written = True
             status, reply_headers, body = await connection.exchange(request, started + timeout_s - monotonic())
             if status == 503 and self._replicas.several and _STARTING in body:
                 outcome = "refused"
@@ -167,12 +171,18 @@ class Client:
             outcome = "refused"
             raise NotSent(self.link, f"connect: {error.strerror or error}") from error
         finally:
-            if outcome == "saturated":
-                self.metrics.refuse(outcome)
-            else:
-                self.metrics.record(outcome or "error", monotonic() - started)
+            self._count(outcome, written, monotonic() - started)
             if outcome is not None:  # None: our caller was cancelled, which says nothing of the link
                 self._learn(outcome, connection)
+
+    def _count(self, outcome: str | None, written: bool, seconds: float) -> None:
+        """One attempt that has ended; `started` already where its request was `written`."""
+        if outcome == "saturated":
+            self.metrics.refuse(outcome)
+            return
+        if outcome is not None and not written:
+            self.metrics.start()  # the link turned it away
+        self.metrics.record(outcome or "error", seconds)
 
     def _learn(self, outcome: str, connection: Connection | None) -> None:
         """What a call says of the replica that it went to, and of the dependency as a whole."""

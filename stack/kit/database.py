@@ -195,6 +195,7 @@ class Database:
         started = monotonic()
         outcome = "error"
         timer = asyncio.get_running_loop().call_later(until - started, session.terminate)
+        self.metrics.start()
         try:
             result = await ask(session, sql, args)
             outcome = "ok"

@@ -48,12 +48,13 @@ class _Family:
 _REQUESTS = _Family("http_requests_total", "counter", "Requests answered")
 _REQUEST_S = _Family("http_request_duration_seconds", "histogram", "Seconds from a request's last byte to its answer")
 _CALLS = _Family("link_calls_total", "counter", "Calls on a link by outcome")
+_STARTED = _Family("link_calls_started_total", "counter", "Calls on a link, counted when they begin")
 _RETRIES = _Family("link_retries_total", "counter", "Calls on a link that were repeats")
 _CALL_S = _Family("link_call_duration_seconds", "histogram", "Seconds of one call on a link")
 _BREAKER = _Family("breaker_open", "gauge", "1 while the breaker of a link lets nothing through")
 _CPU = _Family("process_cpu_seconds_total", "counter", "User and system CPU seconds of this process")
 _CPU.add(lambda: iter([f"process_cpu_seconds_total {time.process_time()}\n"]))
-_FAMILIES = (_REQUESTS, _REQUEST_S, _CALLS, _RETRIES, _CALL_S, _BREAKER, _CPU)
+_FAMILIES = (_REQUESTS, _REQUEST_S, _CALLS, _STARTED, _RETRIES, _CALL_S, _BREAKER, _CPU)
 
 
 class _Seconds:
@@ -109,20 +110,30 @@ class RequestMetrics:
 
 
 class LinkMetrics:
-    """The counters of one link, client → dependency; get them with `link_metrics`."""
+    """The counters of one link, client → dependency; get them with `link_metrics`.
 
-    __slots__ = ("_seconds", "breaker_open", "calls", "link", "retries")
+    A call that hangs is counted in `calls` only when it is given up. So each that comes to the wire is counted in
+    `started` before: when its request is written, or when the link turns it away before that.
+    """
+
+    __slots__ = ("_seconds", "breaker_open", "calls", "link", "retries", "started")
 
     def __init__(self, dependency: str) -> None:
         self.link = f"{SERVICE}.{dependency}"
         self.calls = dict.fromkeys(OUTCOMES, 0)
+        self.started = 0
         self.retries = 0
         self.breaker_open = False
         self._seconds = _Seconds("link_call_duration_seconds", f'link="{self.link}"', LINK_BUCKETS_S)
         _CALLS.add(self._samples)
+        _STARTED.add(lambda: iter([f'link_calls_started_total{{link="{self.link}"}} {self.started}\n']))
         _RETRIES.add(lambda: iter([f'link_retries_total{{link="{self.link}"}} {self.retries}\n']))
         _CALL_S.add(self._seconds.samples)
         _BREAKER.add(lambda: iter([f'breaker_open{{link="{self.link}"}} {int(self.breaker_open)}\n']))
+
+    def start(self) -> None:
+        """Count one call whose request is about to be written; `record` follows when it has ended."""
+        self.started += 1
 
     def record(self, outcome: str, seconds: float) -> None:
         """Count one call that was tried."""
@@ -132,6 +143,8 @@ class LinkMetrics:
     def refuse(self, outcome: str) -> None:
         """Count one call that was given up before anything was sent: refused, short_circuited or saturated."""
         self.calls[outcome] += 1
+        if outcome == "refused":  # the others have not met the link
+            self.started += 1
 
     def retry(self) -> None:
         """Count one repeat."""

@@ -160,6 +160,7 @@ class Valkey:
         started = monotonic()
         outcome = "error"
         timer = loop.call_later(timeout_s, _time_out, waiter)
+        self.metrics.start()
         line.send(hiredis.pack_command(command), waiter)  # type: ignore[arg-type]
         try:
             reply = await waiter

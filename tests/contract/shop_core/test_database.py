@@ -229,6 +229,26 @@ def test_who_waits_for_a_lock_gives_up_at_the_deadline(link: Proxy) -> None:
     run(main())
 
 
+def test_a_statement_that_waits_for_a_lock_has_begun_and_one_without_a_connection_has_not(link: Proxy) -> None:
+    async def main() -> None:
+        async with opened(max_size=3) as notes:
+            await write(notes, 1)
+            async with notes.transaction() as holder:
+                await holder.execute("UPDATE notes SET text = 'held'")
+                began, over = notes.metrics.started, sum(notes.metrics.calls.values())
+                late = [
+                    asyncio.create_task(notes.execute("UPDATE notes SET text = 'late'", timeout_s=5)) for _ in range(9)
+                ]
+                async with asyncio.timeout(5):
+                    while notes.metrics.started < began + 2:  # noqa: ASYNC110 - what changes tells nobody
+                        await asyncio.sleep(0.001)
+                assert sum(notes.metrics.calls.values()) == over
+            await asyncio.gather(*late)
+            assert notes.metrics.started - began == sum(notes.metrics.calls.values()) - over == 9 + 1  # the COMMIT
+
+    run(main())
+
+
 def test_a_pool_stuck_on_a_slow_link_keeps_every_deadline_and_bounds_its_line(link: Proxy) -> None:
     async def main() -> None:
         async with opened(max_size=3) as notes:

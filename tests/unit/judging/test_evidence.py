@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from crashcart.judging import judge
 from crashcart.judging.counters import Counters, Series
 from crashcart.judging.counting import grown_between
-from crashcart.judging.evidence import Window, judge_evidence, metrics
+from crashcart.judging.evidence import STARTED, Window, judge_evidence, metrics
 from crashcart.judging.looking import Glance, Probe, Samples
 from crashcart.model.plan import Counted, Effect, PlannedFault
 from crashcart.model.recording import ProbeSample
@@ -193,7 +194,38 @@ def test_a_counter_that_was_reset_or_born_late_is_counted_from_zero() -> None:
 
 
 def test_what_a_fault_counts_is_read_from_the_recording() -> None:
-    assert set(metrics((_fault(SHARE),))) == {"link_calls_total", "shopper_events_total"}
+    counters = {"link_calls_total", "link_calls_started_total", "shopper_events_total"}
+    assert set(metrics((_fault(SHARE),))) == counters
+
+
+def _begun(per_s: Callable[[int], float], link: str = LINK) -> Series:
+    return replace(_counter(per_s), metric=STARTED, labels={"link": link})
+
+
+def _none_ends_in_it(second: int) -> float:
+    return 0.0 if _on(second) else 10.0
+
+
+def test_calls_that_hang_in_a_fault_have_met_it_where_they_are_counted_when_they_begin() -> None:
+    hung = _counter(_none_ends_in_it, outcome="timeout")
+    late = _judged(OBSERVED, glances=_glances(_on), counters=Counters([hung]))
+    assert (late.ok, late.calls) == (False, 0)
+    met = _judged(OBSERVED, glances=_glances(_on), counters=Counters([hung, _begun(lambda _: 2)]))
+    assert met.ok, met.detail
+    assert met.calls == 38
+
+
+@pytest.mark.parametrize(
+    ("counters", "calls"),
+    [
+        ([_counter(lambda _: 10, outcome="ok"), _begun(_none_ends_in_it)], 0),
+        ([_counter(_none_ends_in_it, outcome="ok"), _begun(lambda _: 10, "checkout.inventory")], 0),
+    ],
+    ids=["what began before it and ends in it", "what begins on another link"],
+)
+def test_calls_that_began_before_a_fault_or_elsewhere_have_not_met_it(counters: list[Series], calls: int) -> None:
+    seen = _judged(OBSERVED, glances=_glances(_on), counters=Counters(counters))
+    assert (seen.ok, seen.calls) == (False, calls)
 
 
 SLICES = ((0.0, 2.0), (6.0, 8.0), (12.0, 16.0))

@@ -224,10 +224,15 @@ def test_metrics_exist_at_zero_and_count_cumulatively() -> None:
 def test_metrics_are_read_by_prometheus_own_parser() -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
-    metrics.link_metrics("made-for-a-test").record("timeout", 0.02)
+    link = metrics.link_metrics("made-for-a-test")
+    link.start()
+    link.record("timeout", 0.02)
 
     families = {family.name: family for family in text_string_to_metric_families(metrics.exposition().decode())}
     calls = {sample.labels["outcome"]: sample.value for sample in families["link_calls"].samples}
     assert calls["timeout"] >= 1
     assert set(calls) == set(metrics.OUTCOMES)
+    assert {(sample.labels["link"], sample.value) for sample in families["link_calls_started"].samples} >= {
+        (link.link, 1)
+    }
     assert {family.type for family in families.values()} <= {"counter", "gauge", "histogram"}
