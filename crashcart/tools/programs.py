@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from crashcart.model.errors import MissingTool
@@ -16,6 +16,10 @@ ANSWER_TIMEOUT_S = 20.0
 """`--version` takes milliseconds; a cold disk or a busy machine takes longer."""
 
 _NUMBERS = re.compile(r"(?<![\d.])\d+(?:\.\d+)+")
+
+
+Look = Callable[[], tuple[Tool | None, tuple[str, ...]]]
+"""The tool, where there is one that will do, and why others will not."""
 
 
 class Unusable(Exception):
@@ -88,6 +92,31 @@ def first_usable(
 def missing(name: str, remedy: str, refused: Sequence[str]) -> MissingTool:
     """The error to raise where no program will do; `refused` says of each that was looked at why not."""
     return MissingTool(name, remedy, "; ".join((f"{name} is not available", *refused)))
+
+
+def find_by(look: Look, name: str, remedy: str) -> Tool:
+    """What `look` finds.
+
+    Raises:
+        MissingTool: there is none that will do; `crashcart setup` gets one.
+    """
+    tool, refused = look()
+    if tool is None:
+        raise missing(name, f"run `crashcart setup`, or {remedy}", refused)
+    return tool
+
+
+def make_by(
+    look: Look, name: str, remedy: str, get: Callable[[Callable[[str], None]], None], progress: Callable[[str], None]
+) -> Tool:
+    """As `find_by`; where there is none, `get` is to bring it about first, and may raise MissingTool itself."""
+    tool, refused = look()
+    if tool is not None:
+        return tool
+    for reason in refused:
+        progress(f"{name}: {reason}")
+    get(progress)
+    return find_by(look, name, remedy)
 
 
 def on_path(program: str) -> list[tuple[Path, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from crashcart.tools.cache import cache_dir
 from crashcart.tools.gobuild import Recipe, build, built
 from crashcart.tools.package import NoPackage, unpack
-from crashcart.tools.programs import Unusable, first_usable, missing, named_tool, on_path, usable
+from crashcart.tools.programs import Unusable, find_by, first_usable, make_by, named_tool, on_path, usable
 from crashcart.tools.toolbox import Tool
 
 NAME = "prometheus"
@@ -30,31 +30,13 @@ RECIPE = Recipe(
 
 
 def find() -> Tool:
-    """The Prometheus server.
-
-    Raises:
-        MissingTool: there is none that will do; `crashcart setup` gets one.
-    """
-    tool, refused = _look()
-    if tool is None:
-        raise missing(NAME, f"run `crashcart setup`, or {REMEDY}", refused)
-    return tool
+    """The Prometheus server. MissingTool where there is none that will do; `crashcart setup` gets one."""
+    return find_by(_look, NAME, REMEDY)
 
 
 def make(progress: Callable[[str], None]) -> Tool:
-    """As `find`; where there is none it is unpacked from the distribution's package, or built.
-
-    Raises:
-        MissingTool: neither can be done.
-    """
-    tool, refused = _look()
-    if tool is None:
-        for reason in refused:
-            progress(f"prometheus: {reason}")
-        if not _unpack(progress):
-            build(NAME, RECIPE, remedy=REMEDY, progress=progress)
-        tool = find()
-    return tool
+    """As `find`; where there is none it is unpacked from the distribution's package, or built. MissingTool: neither."""
+    return make_by(_look, NAME, REMEDY, _get, progress)
 
 
 def _look() -> tuple[Tool | None, tuple[str, ...]]:
@@ -67,6 +49,11 @@ def _look() -> tuple[Tool | None, tuple[str, ...]]:
 
 def _packaged() -> Path:
     return cache_dir() / _PACKAGED / "prometheus"
+
+
+def _get(progress: Callable[[str], None]) -> None:
+    if not _unpack(progress):
+        build(NAME, RECIPE, remedy=REMEDY, progress=progress)
 
 
 def _unpack(progress: Callable[[str], None]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crashcart.tools.gobuild import Recipe, build, built
-from crashcart.tools.programs import first_usable, missing, named_tool, on_path
+from crashcart.tools.programs import find_by, first_usable, make_by, named_tool, on_path
 from crashcart.tools.toolbox import Tool
 
 NAME = "toxiproxy"
@@ -23,30 +23,13 @@ RECIPE = Recipe(
 
 
 def find() -> Tool:
-    """The Toxiproxy server.
-
-    Raises:
-        MissingTool: there is none that will do; `crashcart setup` makes one.
-    """
-    tool, refused = _look()
-    if tool is None:
-        raise missing(NAME, f"run `crashcart setup`, or {REMEDY}", refused)
-    return tool
+    """The Toxiproxy server. MissingTool where there is none that will do; `crashcart setup` makes one."""
+    return find_by(_look, NAME, REMEDY)
 
 
 def make(progress: Callable[[str], None]) -> Tool:
-    """As `find`, building it where there is none.
-
-    Raises:
-        MissingTool: it can't be built either.
-    """
-    tool, refused = _look()
-    if tool is None:
-        for reason in refused:
-            progress(f"toxiproxy: {reason}")
-        build(NAME, RECIPE, remedy=REMEDY, progress=progress)
-        tool = find()
-    return tool
+    """As `find`, building it where there is none. MissingTool where it can't be built either."""
+    return make_by(_look, NAME, REMEDY, _build, progress)
 
 
 def _look() -> tuple[Tool | None, tuple[str, ...]]:
@@ -54,3 +37,7 @@ def _look() -> tuple[Tool | None, tuple[str, ...]]:
     if named:
         return named, ()
     return first_usable(NAME, [*on_path("toxiproxy-server"), *built(RECIPE)], minimum=MINIMUM)
+
+
+def _build(progress: Callable[[str], None]) -> None:
+    build(NAME, RECIPE, remedy=REMEDY, progress=progress)
