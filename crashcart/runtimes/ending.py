@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from crashcart.model.topology import Instance, Topology
-from crashcart.runtimes.procfs import environment, family, process_table, read_process, working_folder
+from crashcart.runtimes.procfs import Process, environment, family, process_table, read_process, working_folder
 from crashcart.runtimes.spec import INSTANCE_VARIABLE, KIND_VARIABLE
 from crashcart.runtimes.state_dir import remove_state
 from crashcart.runtimes.topology_file import load_topology
@@ -138,11 +138,24 @@ def kill_all(find: Callable[[], set[int]], within_s: float = 2.0) -> None:
     """SIGKILL what `find` finds, again and again until it finds nothing: something may have forked meanwhile."""
     deadline = time.monotonic() + within_s
     while found := find():
-        for pid in found:
+        for pid in parents_first(found, process_table()):
             send(pid, signal.SIGKILL)
         _wait_gone(found, deadline)
         if time.monotonic() > deadline:
             return
+
+
+def parents_first(pids: Collection[int], table: Mapping[int, Process]) -> list[int]:
+    """A parent that outlives its children by a moment may mend things: Postgres clears its memory and begins anew."""
+
+    def depth(pid: int) -> int:
+        for above in range(len(pids)):
+            if pid not in table or table[pid].parent not in pids:
+                return above
+            pid = table[pid].parent
+        return len(pids)
+
+    return sorted(pids, key=depth)
 
 
 def _wait_gone(pids: set[int], deadline: float) -> None:
