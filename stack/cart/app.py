@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +9,13 @@ from stack.cart import store
 from stack.cart.scripts import ADD, FREEZE
 from stack.cart.store import Cart, Carts, KeyReused, Limit, Line
 from stack.kit import valkey
-from stack.kit.app import Request, Response, Route, Service, json_response, service
+from stack.kit.app import Request, Response, Route, Service, json_response
+from stack.kit.carts import cart_id_of, cart_unavailable
 from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request, key_reused
 from stack.kit.settings import env_float, env_int
 from stack.kit.valkey import Valkey, ValkeyError
 
-_CART_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _LIMITS = {
     "too-many-lines": f"A cart has at most {store.MAX_LINES} lines.",
     "too-many-pieces": f"A line has at most {store.MAX_QUANTITY} pieces.",
@@ -47,7 +46,7 @@ class CartDoor:
 
     async def add_lines(self, request: Request) -> Response:
         """POST /carts/{id}/lines."""
-        cart_id = _cart_id(request)
+        cart_id = cart_id_of(request.params["id"])
         key = request.idempotency_key()
         lines = _lines(request.json_object().get("lines"))
         try:
@@ -64,7 +63,7 @@ class CartDoor:
 
     async def get_cart(self, request: Request) -> Response:
         """GET /carts/{id}."""
-        cart_id = _cart_id(request)
+        cart_id = cart_id_of(request.params["id"])
         try:
             return _reply(cart_id, await self._carts.get(cart_id))
         except ValkeyError as error:
@@ -72,7 +71,7 @@ class CartDoor:
 
     async def freeze(self, request: Request) -> Response:
         """POST /carts/{id}/freeze; `fingerprint` and `total_cents` in the body are of the order that is placed."""
-        cart_id = _cart_id(request)
+        cart_id = cart_id_of(request.params["id"])
         key = request.idempotency_key()
         wanted = request.json_object() if request.body else {}
         fingerprint, total_cents = str(wanted.get("fingerprint", "")), wanted.get("total_cents", 0)
@@ -105,21 +104,7 @@ def _reply(cart_id: str, cart: Cart) -> Response:
 
 def _unavailable(error: ValkeyError) -> Problem:
     log("cart-store-failed", level="error", error=str(error))
-    return Problem(
-        503,
-        "cart-unavailable",
-        "The cart cannot be reached just now",
-        "Your cart is kept where it is; asking again changes it once.",
-        safe_to_retry=True,
-        retry_after_s=1.0,
-    )
-
-
-def _cart_id(request: Request) -> str:
-    cart_id = request.params["id"]
-    if _CART_ID.fullmatch(cart_id) is None:
-        raise bad_request("a cart id has 8 to 64 letters, digits, - or _")
-    return cart_id
+    return cart_unavailable()
 
 
 def _lines(values: Any) -> Sequence[Line]:
@@ -147,7 +132,7 @@ def _line(value: Any) -> Line:
 def build() -> Service:
     """The service, not yet started."""
     door = CartDoor()
-    return service(
+    return Service(
         "cart",
         [
             Route("POST", "/carts/{id}/lines", door.add_lines, group="cart"),

@@ -18,7 +18,7 @@ from stack.checkout.partners import Inventory, Mail, Payments
 from stack.checkout.saga import Parts, Saga
 from stack.checkout.store import CONFIRM, MAIL, RELEASE, Store
 from stack.kit import context
-from stack.kit.app import Request, Response, Route, Service, json_response, service
+from stack.kit.app import Request, Response, Route, Service, json_response
 from stack.kit.database import Database, DatabaseError, connect
 from stack.kit.log import log
 from stack.kit.outbox import OutboxRelay
@@ -133,7 +133,7 @@ def build() -> Service:
     """The service from its environment."""
     me = identity()
     checkout = Checkout(me.instance)
-    return service(
+    return Service(
         me.name,
         checkout.routes(),
         startup=[checkout.start],

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from stack.inventory.store import Held, KeyReused, Line, OnShelf, Refused, Short, Stock, Unreadable
-from stack.kit.app import Request, Response, Route, Service, json_response, service
+from stack.kit.app import Request, Response, Route, Service, json_response
 from stack.kit.database import Database, DatabaseError, DatabaseOutcomeUnknown, connect
 from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request, key_reused
@@ -247,7 +247,7 @@ def build() -> Service:
     """The service, not yet started."""
     inventory = Inventory()
     limits = {"hold": env_int("MAX_HOLDS_IN_FLIGHT", 100), "settle": env_int("MAX_SETTLING_IN_FLIGHT", 50), "read": 20}
-    return service(
+    return Service(
         "inventory",
         [
             Route("GET", "/products", inventory.products, group="read"),

@@ -1,7 +1,7 @@
 """A service: routes, admission control, metrics, health, start-up, background loops, graceful end.
 
     routes = [Route("GET", "/things/{id}", get_thing), Route("POST", "/things", add_thing, group="write")]
-    app = service("things", routes, startup=[connect], background=[sweep], max_in_flight={"write": 40})
+    app = Service("things", routes, startup=[connect], background=[sweep], max_in_flight={"write": 40})
     serve(app)
 
 A handler is `async def f(request) -> Response`, or a plain `def` when it waits for nothing (no task is made for it;
@@ -30,7 +30,7 @@ from stack.kit.problems import Problem, not_found, overloaded
 from stack.kit.server import Answer, Server
 from stack.kit.settings import env_float, identity
 
-__all__ = ["Request", "Response", "Route", "Service", "json_response", "serve", "service"]
+__all__ = ["Request", "Response", "Route", "Service", "json_response", "serve"]
 
 Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 Step = Callable[[], Awaitable[None]]
@@ -125,7 +125,10 @@ class _Router:
 
 
 class Service:
-    """A service ready to serve; `handle` is called by the server for each request."""
+    """A service ready to serve; `handle` is called by the server for each request.
+
+    `max_in_flight` is one limit for each group of routes, or a limit by group name.
+    """
 
     def __init__(
         self,
@@ -312,28 +315,6 @@ async def _supervised(step: Step) -> None:
             wait_s = 0.05
         await asyncio.sleep(wait_s)
         wait_s = min(1.0, wait_s * 2)
-
-
-def service(
-    name: str,
-    routes: Sequence[Route],
-    *,
-    startup: Sequence[Step] = (),
-    shutdown: Sequence[Step] = (),
-    background: Sequence[Step] = (),
-    max_in_flight: int | Mapping[str, int] | None = None,
-    max_body_bytes: int = MAX_BODY_BYTES,
-) -> Service:
-    """Put a service together. `max_in_flight` is one limit for each group, or a limit by group name."""
-    return Service(
-        name,
-        routes,
-        startup=startup,
-        shutdown=shutdown,
-        background=background,
-        max_in_flight=max_in_flight,
-        max_body_bytes=max_body_bytes,
-    )
 
 
 def serve(app: Service) -> None:

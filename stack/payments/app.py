@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from stack.kit.app import Request, Response, Route, Service, json_response, service
+from stack.kit.app import Request, Response, Route, Service, json_response
 from stack.kit.database import Database, DatabaseError, connect
 from stack.kit.problems import Problem, bad_request, key_reused, not_found
 from stack.kit.settings import env_float, env_int, env_str, identity
@@ -188,7 +188,7 @@ def build() -> Service:
         env_str("PROCESSORS", "psp-a,psp-b"), env_str("ROUTES", "visa=psp-a,*=psp-b"), env_str("FAILOVER", "safe")
     )
     payments = Payments(routing, me.instance)
-    return service(
+    return Service(
         me.name,
         payments.routes(),
         startup=[payments.start],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from stack.kit import context, metrics
-from stack.kit.app import Request, Response, Route, Service, json_response, service
+from stack.kit.app import Request, Response, Route, Service, json_response
 from stack.kit.breaker import Breaker
 from stack.kit.client import Client, LinkError
 from stack.kit.http import HTML
@@ -140,7 +140,7 @@ def build() -> Service:
     """The service, not yet started."""
     front = Storefront()
     browsing, carting, ordering = front.browsing, front.carting, front.ordering
-    return service(
+    return Service(
         "storefront",
         [
             Route("GET", "/", front.home, group="browse"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from stack.kit.app import Request, Response
+from stack.kit.carts import cart_id_of, cart_unavailable
 from stack.kit.client import Client, LinkError, Reply
 from stack.kit.http import JSON, PROBLEM
 from stack.kit.log import log
@@ -14,7 +14,6 @@ from stack.kit.problems import Problem, bad_request
 from stack.storefront.truth import Truth
 
 MAX_LINES = 50
-_CART_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class Carting:
@@ -54,29 +53,15 @@ class Carting:
             reply = await self._cart.call(method, path, body, headers=headers)
         except LinkError as error:
             self._truth.cart.record(False)
-            raise cart_unavailable(error) from error
+            raise unreachable(error) from error
         self._truth.cart.record(reply.status < 500)
         return relay(reply)
 
 
-def cart_id_of(value: Any) -> str:
-    """A cart's id, chosen by the shopper; a 400 problem when it is none."""
-    if not isinstance(value, str) or _CART_ID.fullmatch(value) is None:
-        raise bad_request("a cart id has 8 to 64 letters, digits, - or _")
-    return value
-
-
-def cart_unavailable(error: LinkError) -> Problem:
+def unreachable(error: LinkError) -> Problem:
     """503: nobody could ask the cart service."""
     log("cart-unavailable", level="error", error=str(error))
-    return Problem(
-        503,
-        "cart-unavailable",
-        "The cart cannot be reached just now",
-        "Your cart is kept where it is; asking again changes it once.",
-        safe_to_retry=True,
-        retry_after_s=1.0,
-    )
+    return cart_unavailable()
 
 
 def relay(reply: Reply) -> Response:

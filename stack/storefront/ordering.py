@@ -13,13 +13,14 @@ import orjson
 
 from stack.kit import context
 from stack.kit.app import Request, Response, json_response
+from stack.kit.carts import cart_id_of
 from stack.kit.client import Client, LinkError, NotSent, Reply
 from stack.kit.http import problem_response
 from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request, not_found
 from stack.kit.references import for_key, order_id_for
 from stack.kit.settings import env_float
-from stack.storefront.carting import cart_id_of, cart_unavailable, relay
+from stack.storefront.carting import relay, unreachable
 from stack.storefront.switch import OrderingSwitch
 from stack.storefront.truth import Truth
 from stack.storefront.unplaced import Unplaced
@@ -164,7 +165,7 @@ class Ordering:
             reply = await self._cart.call("POST", path, body, headers={"Idempotency-Key": key})
         except LinkError as error:
             self._truth.cart.record(False)
-            return problem_response(cart_unavailable(error), for_key(key))
+            return problem_response(unreachable(error), for_key(key))
         self._truth.cart.record(reply.status < 500)
         if reply.status != 200:
             return relay(reply)

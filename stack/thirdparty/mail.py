@@ -9,7 +9,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from stack.kit.app import Request, Response, Route, Service, json_response, serve, service
+from stack.kit.app import Request, Response, Route, Service, json_response, serve
 from stack.kit.ledger import AppendOnlyLedger
 from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request
@@ -121,7 +121,7 @@ def build() -> Service:
     me = identity()
     ledger = AppendOnlyLedger(me.data_dir / "ledger.jsonl")
     provider = MailProvider(ledger, behaviour.Conduct(env_int("SEED", 1)), env_str("ADMIN_TOKEN", ""))
-    return service(me.name, provider.routes())
+    return Service(me.name, provider.routes())
 
 
 if __name__ == "__main__":

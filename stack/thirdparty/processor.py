@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from stack.kit.app import Request, Response, Route, Service, json_response, serve, service
+from stack.kit.app import Request, Response, Route, Service, json_response, serve
 from stack.kit.ledger import AppendOnlyLedger
 from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request, key_reused, not_found
@@ -146,7 +146,7 @@ def build() -> Service:
     ledger = AppendOnlyLedger(me.data_dir / "ledger.jsonl")
     book = Book(ledger, style, env_float("LOOKUP_DELAY_S", 2.0 if late else 0.0))
     processor = Processor(book, behaviour.Conduct(env_int("SEED", 1)), env_str("ADMIN_TOKEN", ""))
-    return service(me.name, processor.routes())
+    return Service(me.name, processor.routes())
 
 
 if __name__ == "__main__":

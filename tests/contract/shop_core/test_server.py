@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from stack.kit import context, server
-from stack.kit.app import Request, Response, Route, json_response, service
+from stack.kit.app import Request, Response, Route, Service, json_response
 from stack.kit.problems import Problem
 from tests.contract.shop_core.running import RawConnection, RunningService, running
 from tests.contract.shop_core.servers import wait_until
@@ -70,7 +70,7 @@ def kitchen() -> Kitchen:
 
 @pytest.fixture
 def serving(kitchen: Kitchen) -> Iterator[RunningService]:
-    app = service(
+    app = Service(
         "kitchen", kitchen.routes(), background=[kitchen.loop], max_in_flight={"slow": 1}, max_body_bytes=1000
     )
     with running(app) as serving:
@@ -331,7 +331,7 @@ def test_until_it_has_started_it_is_alive_and_not_ready(kitchen: Kitchen) -> Non
     async def wait() -> None:
         await started.wait()
 
-    with running(service("late", kitchen.routes(), startup=[wait]), wait_ready=False) as late:
+    with running(Service("late", kitchen.routes(), startup=[wait]), wait_ready=False) as late:
         client = late.connect()
         assert client.get("/livez")[0] == 200
         assert client.get("/readyz")[0] == 503
@@ -346,5 +346,5 @@ def test_told_to_stop_while_it_starts_it_stops(kitchen: Kitchen) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
-    with running(service("never", kitchen.routes(), startup=[never]), wait_ready=False):
+    with running(Service("never", kitchen.routes(), startup=[never]), wait_ready=False):
         pass
