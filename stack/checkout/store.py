@@ -191,37 +191,12 @@ class Store:
 
     async def place(self, order: NewOrder, lease_s: float) -> bool:
         """Store a new order; False when its key is there already."""
-        fresh = await self._database.fetchval(
-            _PLACE,
-            order.order_id,
-            order.key,
-            order.fingerprint,
-            order.reference,
-            order.total_cents,
-            order.network,
-            order.cohort,
-            order.email,
-            order.lines,
-            self._worker,
-            lease_s,
-        )
+        fresh = await self._database.fetchval(_PLACE, *_row(order), self._worker, lease_s)
         return fresh is not None
 
     async def place_refused(self, order: NewOrder, problem: dict[str, Any]) -> bool:
         """Store a new order that is sold out already; False when its key is there already."""
-        fresh = await self._database.fetchval(
-            _PLACE_REFUSED,
-            order.order_id,
-            order.key,
-            order.fingerprint,
-            order.reference,
-            order.total_cents,
-            order.network,
-            order.cohort,
-            order.email,
-            order.lines,
-            orjson.dumps(problem).decode(),
-        )
+        fresh = await self._database.fetchval(_PLACE_REFUSED, *_row(order), orjson.dumps(problem).decode())
         return fresh is not None
 
     async def take(self, key: str, fingerprint: str, lease_s: float) -> tuple[bool, Order] | None:
@@ -297,4 +272,19 @@ def _order(row: Any) -> Order:
         total_cents=row["total_cents"],
         problem=orjson.loads(row["problem"]) if row["problem"] else {},
         idle_s=row["idle_s"],
+    )
+
+
+def _row(order: NewOrder) -> tuple[Any, ...]:
+    """$1 to $9 of the statements that store a new order."""
+    return (
+        order.order_id,
+        order.key,
+        order.fingerprint,
+        order.reference,
+        order.total_cents,
+        order.network,
+        order.cohort,
+        order.email,
+        order.lines,
     )
