@@ -30,19 +30,20 @@ demo: .venv/project ## boot the shop, take a card processor away at peak, print 
 	@$(PY) -m crashcart run --yes $(DEMO)
 
 .PHONY: nightly
-nightly: .venv/project ## every experiment tagged nightly, one JUnit for all, then what changed since last night
+nightly: .venv/project ## every experiment tagged nightly, what changed since last night, then the long tests
 	@$(PY) -m crashcart setup
 	@status=0; $(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes || status=$$?; \
 	if [ $$status != 2 ]; then $(PY) -m crashcart diff last-night || true; fi; \
+	$(PY) -m pytest tests/e2e -m nightly || { [ $$status != 0 ] || status=1; }; \
 	exit $$status
 
 .PHONY: test
-test: check ## check, then every test: unit, contract, end to end
+test: check ## check, then the tests: unit, contract, end to end (but the long ones, see nightly)
 	@$(PY) -m crashcart setup
 	@# most of these wait for servers and processes, so several go on at once …
 	@$(PY) -m pytest -n 4 tests/unit tests/contract
 	@# … while whole runs need the machine for themselves
-	@$(PY) -m pytest tests/e2e
+	@$(PY) -m pytest tests/e2e -m "not nightly"
 
 .PHONY: check
 check: .venv/project ## format, lint, types, walls between the parts

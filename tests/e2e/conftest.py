@@ -148,6 +148,16 @@ def _harness(project: Path, tmp_path: Path) -> Harness:
     return Harness(project, tmp_path / "runs", {**kept, **own})
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, toolbox: object) -> Harness:
+    """The tiny project after one whole run of its experiment: for tests that only read."""
+    assert toolbox
+    harness = _harness(TINY, tmp_path_factory.mktemp("finished"))
+    done = harness.run("shelf-gone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return harness
+
+
 @pytest.fixture
 def shop(tmp_path: Path, toolbox: object) -> Harness:
     """The reference project."""

@@ -57,15 +57,17 @@ class Case:
     said: str
     experiment: str = "shelf-gone"
     books: bool = True
+    nightly: bool = False
+    """Another test of the short set has the way to ask, or the phase."""
 
 
 CASES = {
     "boot, Ctrl-C": Case("boot-started", _signal(signal.SIGINT), "SIGINT", books=False),
-    "boot, abort": Case("boot-started", _abort, "crashcart abort", books=False),
-    "warm-up, SIGHUP": Case('phase","data":{"phase":"warmup', _signal(signal.SIGHUP), "SIGHUP"),
+    "boot, abort": Case("boot-started", _abort, "crashcart abort", books=False, nightly=True),
+    "warm-up, SIGHUP": Case('phase","data":{"phase":"warmup', _signal(signal.SIGHUP), "SIGHUP", nightly=True),
     "baseline, SIGTERM": Case('phase","data":{"phase":"baseline', _signal(signal.SIGTERM), "SIGTERM"),
-    "gate, abort": Case("gate", _abort, "crashcart abort"),
-    "recovery, Ctrl-C twice": Case('phase","data":{"phase":"recovery', _twice, "SIGINT", books=False),
+    "gate, abort": Case("gate", _abort, "crashcart abort", nightly=True),
+    "recovery, Ctrl-C twice": Case('phase","data":{"phase":"recovery', _twice, "SIGINT", books=False, nightly=True),
     "collecting, Ctrl-C": Case("load-settled", _signal(signal.SIGINT), "SIGINT", "steady", books=False),
 }
 SHORT = ("--set", "timeline.fault=2s", "--set", "faults.0.for=2s", "--set", "load.peak_per_s=20")
@@ -92,7 +94,10 @@ def is_clean(harness: Harness, recording: Recording) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=name, marks=[pytest.mark.nightly] if case.nightly else []) for name, case in CASES.items()],
+)
 def test_an_abort_ends_the_run_whole_and_leaves_nothing(tiny: Harness, tmp_path: Path, case: Case) -> None:
     process = tiny.start("run", *_arguments(case, tmp_path), "--out", str(tiny.runs))
     recording = tiny.wait_for_event(process, case.event)

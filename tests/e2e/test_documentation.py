@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,10 +21,27 @@ NOT_HERE = ("make test",)
 SAME_AS = {"crashcart run card-processor-outage-at-peak": "make demo"}
 FAILS = {"crashcart plan slow-inventory-db --set timeline.baseline=2s": 2}
 """Commands that the text shows for their error."""
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "runs", ".*_cache", ".hypothesis", "__pycache__", "dist")
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory: pytest.TempPathFactory, finished: Harness) -> Path:
+    """The repository in a folder of its own; a reader has run something before, so `runs/` has one small recording."""
+    folder = tmp_path_factory.mktemp("reader") / "own copy"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    shutil.copytree(finished.runs, folder / "runs", symlinks=True)
+    fresh = subprocess.run(["make", "--question", ".venv/project"], cwd=ROOT, capture_output=True, check=False)
+    if fresh.returncode == 0:  # else `make demo` makes one in the copy, as on a reader's first day
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
 
 
 def _blocks(page: Path, language: str) -> Iterator[str]:
     yield from re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def _experiments(page: Path) -> list[str]:
+    return [block for block in _blocks(page, "yaml") if "kind: Experiment" in block]
 
 
 def _commands(page: Path) -> list[str]:
@@ -31,7 +49,7 @@ def _commands(page: Path) -> list[str]:
     return [line.removeprefix("$ ").split(" # ")[0].strip() for line in lines]
 
 
-def _call(shop: Harness, command: str, where: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def _call(shop: Harness, command: str, where: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command)
     assert words[0] in ("crashcart", "locust"), f"{command!r}: no rule says how to run this"
     argv = [sys.executable, "-m", *words]
@@ -44,57 +62,45 @@ def _call(shop: Harness, command: str, where: Path = ROOT) -> subprocess.Complet
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if set(_commands(page)) - {"make demo", *NOT_HERE}], ids=lambda page: page.stem
 )
-def test_the_commands_of_a_page_do_what_it_says(shop: Harness, page: Path, tmp_path: Path) -> None:
-    where = tmp_path if any(command.startswith("crashcart init") for command in _commands(page)) else ROOT
+def test_the_commands_of_a_page_do_what_it_says(shop: Harness, page: Path, copy: Path) -> None:
     for command in _commands(page):
         if command in NOT_HERE or SAME_AS.get(command, command) == "make demo":
             continue  # the test below
         if command.startswith("locust "):
-            _drive_by_hand(shop, command)
+            _drive_by_hand(shop, command, copy)
             continue
-        recorded = str(_a_recording(shop)) if "runs/latest" in command else ""
-        done = _call(shop, command.replace("runs/latest", recorded), where)
+        done = _call(shop, command, copy)
         assert done.returncode == FAILS.get(command, 0), f"{command}: {done.stdout}{done.stderr}"
         if command in FAILS:
             shown = page.read_text(encoding="utf-8").split(f"$ {command}\n")[1].splitlines()[0].removesuffix(" …")
             assert done.stderr.startswith(shown), "the page shows another error"
 
 
-def _a_recording(shop: Harness) -> Path:
-    """The smallest there is: a run of the tiny project."""
-    from tests.e2e.conftest import TINY
-
-    tiny = Harness(TINY, shop.runs, shop.environment)
-    done = tiny.run("shelf-gone")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return tiny.latest().path
-
-
-def _drive_by_hand(shop: Harness, command: str) -> None:
+def _drive_by_hand(shop: Harness, command: str, where: Path) -> None:
     """A shop that stands, and the command as it is written, against its door, for some seconds."""
-    up = _call(shop, "crashcart stack up")
+    up = _call(shop, "crashcart stack up", where)
     assert up.returncode == 0, up.stderr
     try:
         door = re.search(r"the shop's door: (\S+)", up.stdout)
         assert door is not None, up.stdout
         command = re.sub(r"--host \S+", f"--host {door[1]}", command)
         headless = "" if "--headless" in command else " --headless --run-time 4s"
-        done = _call(shop, f"{command}{headless}")
+        done = _call(shop, f"{command}{headless}", where)
         assert done.returncode == 0, done.stdout + done.stderr
         assert re.search(r"Aggregated\s+[1-9]", done.stdout + done.stderr), "nobody came"
     finally:
-        assert _call(shop, "crashcart stack down").returncode == 0
+        assert _call(shop, "crashcart stack down", where).returncode == 0
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_does_all_the_set_up_and_its_verdict_is_true(shop: Harness) -> None:
+def test_the_demo_does_all_the_set_up_and_its_verdict_is_true(shop: Harness, copy: Path) -> None:
     """`make demo`. The smaller processor takes over, so nothing but its own refused calls tells of the outage."""
     done = subprocess.run(
-        ["make", "demo"], cwd=ROOT, env=dict(shop.environment), capture_output=True, text=True, check=False, timeout=280
+        ["make", "demo"], cwd=copy, env=dict(shop.environment), capture_output=True, text=True, check=False, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASS" in done.stdout
-    recording = Recording((ROOT / "runs" / "latest").resolve())
+    recording = Recording((copy / "runs" / "latest").resolve())
     assert f"{recording.path.name}/report.html" in done.stdout.replace("\n", "")
     verdict = recording.verdict
     assert verdict.experiment == "card-processor-outage-at-peak"
@@ -106,15 +112,20 @@ def test_the_demo_does_all_the_set_up_and_its_verdict_is_true(shop: Harness) -> 
     assert verdict.recovery is not None
     assert verdict.recovery.outcome is Outcome.PASS
     assert len(verdict.invariants) >= 13
+    before = (recording.path / "verdict.json").read_bytes()
+    again = _call(shop, "crashcart judge", copy)
+    assert again.returncode == 0, again.stderr
+    assert (recording.path / "verdict.json").read_bytes() == before, "the same files give the same verdict"
+    assert (recording.path / "report.html").stat().st_size < 2_000_000
     assert all(one.outcome is Outcome.PASS and one.examined >= one.min_examined for one in verdict.invariants)
     assert nothing_is_left_of(recording.path.name, 0.1)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if _experiments(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_the_experiments_of_a_page_can_be_planned(shop: Harness, tmp_path: Path, page: Path) -> None:
-    for number, block in enumerate(_blocks(page, "yaml")):
-        if "kind: Experiment" not in block:
-            continue
+    for number, block in enumerate(_experiments(page)):
         path = tmp_path / f"experiment-{number}.yaml"
         path.write_text(block, encoding="utf-8")
         done = shop.call("plan", str(path))

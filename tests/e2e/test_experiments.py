@@ -10,6 +10,7 @@ from crashcart.model.verdict import Outcome, Verdict
 from tests.e2e.conftest import Harness, Recording, nothing_is_left_of
 
 SHORTER = ("--set", "timeline.warmup=5s", "--set", "timeline.recovery=26s")
+SHORTEST = ("--set", "timeline.warmup=5s", "--set", "timeline.recovery=20s")
 
 
 def _is_whole(harness: Harness, recording: Recording) -> Verdict:
@@ -27,6 +28,7 @@ def _is_whole(harness: Harness, recording: Recording) -> Verdict:
     return verdict
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_the_steady_state_passes_and_is_judged_the_same_again(shop: Harness) -> None:
     done = shop.run("steady-state", "--set", "timeline.warmup=5s", "--set", "timeline.baseline=20s")
@@ -43,7 +45,7 @@ def test_the_steady_state_passes_and_is_judged_the_same_again(shop: Harness) -> 
 
 @pytest.mark.timeout(300)
 def test_without_a_failover_the_same_outage_fails_the_run_for_the_right_reason(shop: Harness) -> None:
-    done = shop.run("card-processor-outage-at-peak", *SHORTER, "--design", "no-failover")
+    done = shop.run("card-processor-outage-at-peak", *SHORTEST, "--design", "no-failover")
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = shop.latest().verdict
     assert verdict.outcome is Outcome.FAIL
@@ -54,6 +56,7 @@ def test_without_a_failover_the_same_outage_fails_the_run_for_the_right_reason(s
     assert all(invariant.outcome is Outcome.PASS for invariant in verdict.invariants)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_a_slow_inventory_database_makes_buying_slower_and_nothing_else(shop: Harness) -> None:
     done = shop.run("slow-inventory-db", *SHORTER)
@@ -69,6 +72,7 @@ def test_a_slow_inventory_database_makes_buying_slower_and_nothing_else(shop: Ha
     assert during - before >= 290
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_a_killed_checkout_loses_time_and_no_order(shop: Harness) -> None:
     done = shop.run("checkout-killed-mid-order", *SHORTER)

@@ -11,7 +11,7 @@ from tests.e2e.conftest import Harness, shown_and_undone
 EXPERIMENT = """
 apiVersion: crashcart/v1
 kind: Experiment
-metadata: {name: links-broken-six-ways, title: "Links are narrow, torn, in pieces, flaky, dumb and reset"}
+metadata: {name: links-broken-seven-ways, title: "Links are narrow, torn, in pieces, flaky, slow, dumb and reset"}
 hypothesis: Each is seen where it is and while it is, and the books are right afterwards.
 design: reference
 load: {profile: steady, peak_per_s: 10, seed: 3}
@@ -29,6 +29,9 @@ faults:
   - toxiproxy/flaky: {link: payments.psp-a, share: 0.4}
     at: 0s
     for: 8s
+  - toxiproxy/latency: {link: payments.payments-db, latency: 60ms, jitter: 20ms}
+    at: 0s
+    for: 8s
   - toxiproxy/timeout: {link: storefront.cart, timeout: 300ms}
     at: 10s
     for: 8s
@@ -43,5 +46,5 @@ expect:
 
 @pytest.mark.timeout(300)
 def test_every_way_to_break_a_link_is_shown_on_the_shops_own_calls_and_undone(shop: Harness, tmp_path: Path) -> None:
-    verdict = shown_and_undone(shop, EXPERIMENT, tmp_path / "links-broken-six-ways.yaml")
-    assert [one.fault for one in verdict.evidence] == ["f1", "f2", "f3", "f4", "f5", "f6"]
+    verdict = shown_and_undone(shop, EXPERIMENT, tmp_path / "links-broken-seven-ways.yaml")
+    assert [one.fault for one in verdict.evidence] == [f"f{number}" for number in range(1, 8)]

@@ -50,15 +50,20 @@ class Case:
     says: str
     status: int = 3
     guardrail: bool = False
+    nightly: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}-{self.number.name}{'-guarded' if self.guardrail else ''}"
 
 
 CASES = [
     Case("prometheus", signal.SIGKILL, FAULT, "prometheus died"),
-    Case("prometheus", signal.SIGSTOP, BASELINE, "could not be read"),
+    Case("prometheus", signal.SIGSTOP, BASELINE, "could not be read", nightly=True),
     Case("prometheus", signal.SIGSTOP, FAULT, "could not be read", status=4, guardrail=True),
     Case("load", signal.SIGKILL, FAULT, "load died"),
-    Case("load", signal.SIGSTOP, FAULT, "load did not answer"),
-    Case("toxiproxy", signal.SIGKILL, FAULT, "toxiproxy died"),
+    Case("load", signal.SIGSTOP, FAULT, "load did not answer", nightly=True),
+    Case("toxiproxy", signal.SIGKILL, FAULT, "toxiproxy died", nightly=True),
     Case("toxiproxy", signal.SIGSTOP, FAULT, "toxiproxy did not answer"),
     Case("watchdog", signal.SIGKILL, FAULT, "watchdog died"),
 ]
@@ -75,7 +80,8 @@ def _experiment(case: Case, folder: Path) -> str:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    "case", CASES, ids=[f"{case.part}-{case.number.name}-{'guarded' if case.guardrail else ''}" for case in CASES]
+    "case",
+    [pytest.param(case, id=case.name, marks=[pytest.mark.nightly] if case.nightly else []) for case in CASES],
 )
 def test_a_part_that_dies_or_hangs_ends_the_run_with_a_word(tiny: Harness, tmp_path: Path, case: Case) -> None:
     process = tiny.start("run", _experiment(case, tmp_path), "--out", str(tiny.runs), *LONG)
