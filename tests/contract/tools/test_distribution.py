@@ -20,15 +20,18 @@ from crashcart.tools.toxiproxy import RECIPE
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_wheel_carries_what_setup_builds_from(tmp_path: Path) -> None:
+def test_the_wheel_carries_the_whole_package_and_nothing_beside_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
     wheel = tmp_path / f"crashcart-{__version__}-py3-none-any.whl"
     shipped = set(zipfile.ZipFile(wheel).namelist())
-    modules = {
-        f"crashcart/tools/go/{name}/{file}" for name in ("toxiproxy", "prometheus") for file in ("go.mod", "go.sum")
+    package = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "crashcart").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
-    assert modules | {"crashcart/tools/go/toolchain.txt", "crashcart/py.typed"} <= shipped
+    assert package <= shipped, "modules, but also templates, what `init` writes, and what `setup` builds from"
+    assert "crashcart/scaffold/template/gitignore" in package
     assert {name.split("/")[0] for name in shipped} == {"crashcart", f"crashcart-{__version__}.dist-info"}
 
 
