@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -67,6 +68,17 @@ def wait_until(what: Callable[[], object], within_s: float = 10.0) -> None:
     while not what():
         assert time.monotonic() < until, f"not so within {within_s:g} s"
         time.sleep(0.02)
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP takes effect a moment later, in one thread after the other: all are stopped when this returns."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: _thread_states(pid) == {"T"})
+
+
+def _thread_states(pid: int) -> set[str]:
+    told = (task.joinpath("stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
+    return {stat.rpartition(") ")[2][0] for stat in told}
 
 
 def planned(kind: str, settings: dict[str, object], fault_id: str = "f1") -> PlannedFault:
@@ -167,7 +179,11 @@ class SmallStack:
         self._populate()
 
     def signal(self, instance: str, number: signal.Signals) -> None:
-        self._children[instance].send_signal(number)
+        child = self._children[instance]
+        if number == signal.SIGSTOP:
+            freeze(child.pid)
+        else:
+            child.send_signal(number)
 
     def stop(self) -> None:
         end_stack(self.topology.run_id, self.state_dir)

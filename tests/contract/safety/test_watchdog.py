@@ -14,7 +14,7 @@ from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.processes import is_same_process, is_stopped, processes_of_run
 from crashcart.safety.watchdog import STOPPED
 from tests.contract.safety.conftest import StandIn
-from tests.contract.safety.small_stack import broken, wait_until
+from tests.contract.safety.small_stack import broken, freeze, wait_until
 
 PROMISED_S = 5.0
 
@@ -50,7 +50,7 @@ def test_a_harness_killed_with_a_control_plane_that_hangs_leaves_nothing_either(
     harness.hears("injected all")
     proxy = harness.topology.instance("toxiproxy").process
     assert proxy is not None
-    os.kill(proxy.pid, signal.SIGSTOP)
+    freeze(proxy.pid)
     harness.kill()
     wait_until(lambda: _nothing_is_left(harness), PROMISED_S)
     assert open_steps(read_log(harness.faultlog)) == ()

@@ -13,6 +13,7 @@ import pytest
 
 from crashcart.model.errors import ControlPlaneError, UsageError
 from crashcart.toxiproxy import Proxy, ProxySpec, ToxicSpec, Toxiproxy
+from tests.contract.safety.small_stack import freeze
 from tests.contract.toxiproxy.conftest import Server, ask
 
 NAME = "checkout[0].orders-db[0]"
@@ -222,7 +223,7 @@ def _receives(connection: socket.socket) -> bool:
 
 def test_a_control_plane_that_does_not_answer_is_given_up_in_time(server: Server, proxy: Proxy) -> None:
     impatient = Toxiproxy(server.client.api_url, timeout_s=0.2)
-    os.kill(server.process.pid, signal.SIGSTOP)
+    freeze(server.process.pid)
     try:
         for call in (
             impatient.version,
