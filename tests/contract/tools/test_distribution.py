@@ -28,7 +28,7 @@ def test_the_wheel_carries_the_whole_package_and_nothing_beside_it(tmp_path: Pat
     package = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "crashcart").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT).parts)
     }
     assert package <= shipped, "modules, but also templates, what `init` writes, and what `setup` builds from"
     assert "crashcart/scaffold/template/gitignore" in package
