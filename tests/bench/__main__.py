@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.bench.commands import command_times
 from tests.bench.harness import LIMIT_CPU_SHARE, LIMIT_GROWTH_MIB, HarnessFigures, measure_harness
 from tests.bench.judging import MILLION, JudgeFigures, judge_rows, measure_judge
-from tests.bench.load_ceiling import rows as load_rows
+from tests.bench.load_ceiling import Ceiling, ceiling_rows, load_ceiling
 from tests.bench.recordings import RunFigures, measure_run
 from tests.bench.reporting import ReportFigures, measure_reports, report_rows
 
@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 OUT = ROOT / "runs" / "bench"
 LIMIT_CPU_MS = 16.0
 LIMIT_P99_MS = 500.0
+LIMIT_OVERHEAD_S = 15.0
+LIMIT_LATENESS_MS = 10.0
 PEAK_PER_S = 40.0
 
 
@@ -38,6 +40,7 @@ class Bench(msgspec.Struct, frozen=True):
     harness: HarnessFigures
     judging: tuple[JudgeFigures, ...]
     reporting: ReportFigures
+    load: Ceiling
     ladder: tuple[RunFigures, ...]
     highest_per_s: float
     ceiling_per_s: float
@@ -71,8 +74,10 @@ def main() -> int:
     judging = _judge(console, full=options.full)
     console.print("reports of half an hour …")
     reporting = measure_reports()
+    console.print("the load's ceiling, beside stock Locust …")
+    load = load_ceiling(ROOT)
     ladder = () if options.quick else _climb(console, demo)
-    bench = _summed_up(commands, demo, harness, judging, reporting, ladder)
+    bench = _summed_up(commands, demo, harness, judging, reporting, load, ladder)
     (ROOT / "runs" / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(bench), indent=1) + b"\n")
     _show(bench, Console(highlight=False))
     return 0
@@ -109,6 +114,7 @@ def _summed_up(
     harness: HarnessFigures,
     judging: tuple[JudgeFigures, ...],
     reporting: ReportFigures,
+    load: Ceiling,
     ladder: tuple[RunFigures, ...],
 ) -> Bench:
     held = [run.peak_per_s for run in (demo, *ladder) if run.holds(LIMIT_P99_MS)]
@@ -122,6 +128,7 @@ def _summed_up(
         harness,
         judging,
         reporting,
+        load,
         ladder,
         highest,
         round(ceiling, 1),
@@ -144,6 +151,9 @@ def _show(bench: Bench, console: Console) -> None:
     table.add_row("boot of the whole shop", f"{demo.boot_s:.1f} s", "≤ 5 s")
     table.add_row("after the last phase: books, verdict, report", f"{demo.after_s:.1f} s", "≤ 8 s")
     table.add_row("tear-down", f"{demo.tear_down_s:.1f} s", "≤ 2 s")
+    table.add_row("all beside the timeline, as in a suite", f"{demo.overhead_s:.1f} s", f"≤ {LIMIT_OVERHEAD_S:g} s")
+    late = "–" if demo.lateness_p99_ms is None else f"{demo.lateness_p99_ms:.1f} ms"
+    table.add_row(f"lateness of the load at {PEAK_PER_S:g}/s, p99", late, f"≤ {LIMIT_LATENESS_MS:g} ms")
     table.add_row("CPU per completed order", f"{demo.cpu_ms_per_order or 0:.1f} ms", f"≤ {LIMIT_CPU_MS:g} ms")
     for name, cpu_ms in sorted(demo.cpu_ms_by_process.items(), key=lambda item: -item[1]):
         table.add_row(f"  {name}", f"{cpu_ms:.2f} ms", "")
@@ -155,7 +165,7 @@ def _show(bench: Bench, console: Console) -> None:
         f"{own.growth_mib:.1f} MiB",
         f"≤ {LIMIT_GROWTH_MIB:g} MiB",
     )
-    for row in (*judge_rows(bench.judging), *report_rows(bench.reporting), *load_rows()):
+    for row in (*judge_rows(bench.judging), *report_rows(bench.reporting), *ceiling_rows(bench.load)):
         table.add_row(*row)
     table.add_row("neighbours' share of the machine meanwhile", f"{(demo.neighbours or 0) * 100:.0f} %", "")
     console.print(table)

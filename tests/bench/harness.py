@@ -44,7 +44,7 @@ class HarnessFigures(msgspec.Struct, frozen=True):
 def measure_harness(root: Path, out: Path, *, peak_per_s: float, baseline_s: int) -> HarnessFigures:
     """Run the demo, with its probes, and look at the harness once a second."""
     command = [
-        *(sys.executable, "-m", "crashcart", "run", EXPERIMENT, "--out", str(out)),
+        *(sys.executable, "-m", "crashcart", "run", "--yes", EXPERIMENT, "--out", str(out)),
         *("--set", f"load.peak_per_s={peak_per_s:g}", "--set", f"timeline.baseline={baseline_s}s"),
     ]
     before = set(out.glob(f"{EXPERIMENT}/*"))
