@@ -12,7 +12,8 @@ SELECT max(reference) AS reference, order_id,
        sum(CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END)::BIGINT AS charged_cents,
        max(state) AS state
 FROM suspects
-GROUP BY order_id
-HAVING charged_cents > 0;
+-- charges for no order at all are nobody's to set off against each other; one of no known amount is not nothing
+GROUP BY order_id, CASE WHEN order_id IS NULL THEN key END
+HAVING charged_cents > 0 OR bool_or(entry = 'charge' AND amount_cents IS NULL);
 -- examined:
 SELECT (SELECT count(*) FROM psp_a WHERE entry = 'charge') + (SELECT count(*) FROM psp_b WHERE entry = 'charge');

@@ -5,7 +5,7 @@
 WITH suspects AS (
   SELECT order_id FROM odd_entries WHERE entry = 'charge' GROUP BY order_id HAVING count(*) > 1
 ), keys AS (
-  -- a void of a key that was never charged is worth 0
+  -- a void of a key that was never charged is worth 0; a charge of which a part was kept is a charge
   SELECT processor, key, entries.order_id, max(reference) AS reference,
          count(*) FILTER (entry = 'charge') - count(*) FILTER (entry IN ('void', 'refund') AND amount_cents > 0) AS captures,
          sum(CASE entry WHEN 'charge' THEN amount_cents WHEN 'void' THEN -amount_cents WHEN 'refund' THEN -amount_cents ELSE 0 END) AS cents
@@ -14,7 +14,7 @@ WITH suspects AS (
 )
 SELECT max(reference) AS reference, order_id, sum(captures)::BIGINT AS captures, sum(cents)::BIGINT AS charged_cents,
        list_sort(list(processor || ' ' || key)) AS charges
-FROM keys WHERE captures > 0 OR cents > 0
+FROM (SELECT * REPLACE (greatest(captures, (cents > 0)::INT) AS captures) FROM keys WHERE captures > 0 OR cents > 0)
 GROUP BY order_id
 HAVING sum(captures) > 1;
 -- examined:

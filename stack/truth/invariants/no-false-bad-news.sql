@@ -1,10 +1,10 @@
 -- title: Nobody is told by mail that a good order failed, and nobody twice that a bad one did
--- why: Who reads "your order failed" orders again: if the first one stands after all, they have bought it twice.
+-- why: Who reads "your order failed", or was cancelled, orders again: if the first one stands after all, they have bought it twice.
 -- minimum: 1
 -- rank: 14
 SELECT max(mail.reference) AS reference, mail.order_id, max(orders.state) AS state, count(*) AS mails
 FROM mail LEFT JOIN orders ON orders.order_id = mail.order_id
-WHERE mail.template = 'order-failed'
+WHERE mail.template IN ('order-failed', 'order-cancelled')
 GROUP BY mail.order_id
 HAVING count(*) > 1 OR bool_or(orders.state IS NULL OR orders.state NOT IN ('failed', 'cancelled_refunded', 'rejected_declined', 'rejected_sold_out'));
 -- examined:

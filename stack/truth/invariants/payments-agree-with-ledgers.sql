@@ -13,6 +13,6 @@ SELECT max(reference) AS reference, order_id, processor,
        sum(believed_cents)::BIGINT AS believed_cents, sum(ledger_cents)::BIGINT AS ledger_cents
 FROM sides
 GROUP BY order_id, processor
-HAVING sum(believed_cents) <> sum(ledger_cents);
+HAVING sum(believed_cents) IS DISTINCT FROM sum(ledger_cents);
 -- examined:
 SELECT count(*) FROM charges WHERE state = 'captured';

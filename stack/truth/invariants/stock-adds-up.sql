@@ -1,5 +1,5 @@
 -- title: The stock adds up
--- why: initial + restocked − confirmed − held = on hand, for every product. "Never below zero" would hide clamping.
+-- why: initial + restocked − confirmed − held = on hand, for every product. "Never below zero" alone would hide clamping.
 -- minimum: 1
 -- rank: 8
 WITH taken AS (
@@ -13,7 +13,9 @@ SELECT coalesce(products.sku, taken.sku) AS sku, initial, restocked, coalesce(co
        on_hand - (initial + restocked - coalesce(confirmed, 0) - coalesce(held, 0)) AS too_many
 FROM products FULL JOIN taken ON taken.sku = products.sku
 -- what was taken of a product that does not exist adds up to nothing: no foreign key forbids it
-WHERE products.sku IS NULL
+WHERE products.sku IS NULL OR on_hand IS NULL
+   -- it adds up, and more was sold than there ever was
+   OR on_hand < 0
    OR on_hand IS DISTINCT FROM initial + restocked - coalesce(confirmed, 0) - coalesce(held, 0);
 -- examined:
 SELECT count(*) FROM products;

@@ -6,7 +6,7 @@ WITH sides AS (
   SELECT hash(order_id) AS number,
          hash('order', id, total_cents, network)::HUGEINT + hash('charge', total_cents)::HUGEINT + hash('hold')::HUGEINT
          + hash('mail')::HUGEINT
-         + coalesce(list_sum([hash(line[1])::HUGEINT * TRY_CAST(line[2] AS BIGINT) FOR line IN TRY(from_json(lines, '[["VARCHAR"]]'))]), 0) AS worth
+         + coalesce(list_sum([hash(line[1])::HUGEINT * TRY_CAST(line[2] AS BIGINT) FOR line IN TRY(from_json(lines, '[["VARCHAR"]]'))]), 1) AS worth
   FROM intents WHERE outcome = 'ok' AND sent_s IS NOT NULL
   UNION ALL
   SELECT hash(order_id), CASE state WHEN 'accepted' THEN -hash('order', idempotency_key, total_cents, card_network)::HUGEINT ELSE hash(state) END

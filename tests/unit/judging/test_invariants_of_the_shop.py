@@ -345,6 +345,48 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         "UPDATE orders SET state = 'accepted' WHERE order_id = 'o4'",
         {"reference": "R-4", "told": "declined"},
     ),
+    (
+        "no-false-bad-news",
+        "a good order was said to have been cancelled",
+        "INSERT INTO mail (key, order_id, reference, template) VALUES ('f1', 'o1', 'R-1', 'order-cancelled')",
+        {"reference": "R-1", "state": "accepted"},
+    ),
+    (
+        "no-double-charge",
+        "of a second charge only a part was handed back",
+        "INSERT INTO psp_b (entry, key, order_id, amount_cents) VALUES ('charge', 'x', 'o1', 100), ('refund', 'x', 'o1', 1)",
+        {"captures": 2, "charged_cents": 199},
+    ),
+    (
+        "no-charge-without-order",
+        "a charge for no order is set off against a refund for none",
+        "INSERT INTO psp_b (entry, key, amount_cents) VALUES ('charge', 'x', 100), ('refund', 'y', 100)",
+        {"order_id": None, "charged_cents": 100},
+    ),
+    (
+        "no-charge-without-order",
+        "a declined order was charged nobody knows how much",
+        "INSERT INTO psp_b (entry, key, order_id, reference) VALUES ('charge', 'x', 'o4', 'R-4')",
+        {"reference": "R-4", "state": "rejected_declined"},
+    ),
+    (
+        "payments-agree-with-ledgers",
+        "payments believes in a capture of nobody knows how much",
+        "INSERT INTO charges (key, order_id, state, processor) VALUES ('x', 'o4', 'captured', 'psp-b')",
+        {"order_id": "o4", "believed_cents": None},
+    ),
+    (
+        "stock-adds-up",
+        "more was sold than there was, and it adds up",
+        "UPDATE products SET initial = 0, on_hand = -1 WHERE sku = 'G1'",
+        {"sku": "G1", "on_hand": -1, "too_many": 0},
+    ),
+    (
+        "stock-adds-up",
+        "nobody knows how much there was nor how much is left",
+        "UPDATE products SET initial = NULL, on_hand = NULL WHERE sku = 'G1'",
+        {"sku": "G1", "on_hand": None},
+    ),
 ]
 
 
@@ -354,6 +396,13 @@ def test_it_shows_the_witness(books: Books, name: str, story: str, sql: str, exp
     witnesses = books.witnesses(name)
     assert len(witnesses) == 1
     assert {key: witnesses[0][key] for key in expected} == expected
+
+
+def test_what_nobody_can_read_of_a_purchase_makes_its_order_odd(books: Books) -> None:
+    books.do("UPDATE intents SET lines = 'nonsense' WHERE id = 'k1'")
+    books.do("DELETE FROM hold_lines WHERE order_id = 'o1'")
+    with pytest.raises(duckdb.ConversionException):
+        books.witnesses("accepted-orders-have-their-stock")
 
 
 def test_payments_that_name_the_wrong_processor_are_wrong_of_both(books: Books) -> None:
