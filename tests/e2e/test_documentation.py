@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.model.verdict import Outcome
+from crashcart.tools import cache_dir
 from tests.e2e.conftest import ROOT, Harness, Recording, nothing_is_left_of
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -25,7 +26,7 @@ NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "runs", ".*_cache", ".hypot
 
 
 @pytest.fixture(scope="session")
-def copy(tmp_path_factory: pytest.TempPathFactory, finished: Harness) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory, finished: Harness) -> Iterator[Path]:
     """The repository in a folder of its own; a reader has run something before, so `runs/` has one small recording."""
     folder = tmp_path_factory.mktemp("reader") / "own copy"
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
@@ -33,7 +34,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory, finished: Harness) -> Path:
     fresh = subprocess.run(["make", "--question", ".venv/project"], cwd=ROOT, capture_output=True, check=False)
     if fresh.returncode == 0:  # else `make demo` makes one in the copy, as on a reader's first day
         (folder / ".venv").symlink_to(ROOT / ".venv")
-    return folder
+    yield folder
+    byte_code = cache_dir() / "pycache" / folder.relative_to("/")
+    shutil.rmtree(byte_code, ignore_errors=True)  # what was compiled from a folder that nobody uses again
 
 
 def _blocks(page: Path, language: str) -> Iterator[str]:
