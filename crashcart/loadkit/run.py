@@ -30,6 +30,7 @@ from crashcart.loadkit.pace import Pace
 from crashcart.loadkit.shoppers import Crowd, Shopper
 from crashcart.loadkit.streams import ARRIVALS, stream
 from crashcart.loadkit.transport import Transport
+from crashcart.loadkit.workers import Workers
 from crashcart.model.holding import STEADY, cut_phases
 from crashcart.model.load import LoadProgram
 from crashcart.model.plan import Phase
@@ -118,7 +119,7 @@ class Run:
         self._intents = IntentLog(out)
         self._crowd = Crowd(program, seed=assignment.seed, salt=assignment.settings.key_salt)
         self._later = Deferred()
-        self._sessions: set[gevent.Greenlet[..., None]] = set()
+        self._workers: Workers[tuple[Desk, Visit]] = Workers(self._session)
         self._started = Event()
         self._stopped = Event()
         self.settled = Event()
@@ -181,7 +182,7 @@ class Run:
         if self.state == "settled":
             return
         self._stopped.set()
-        gevent.killall(list(self._sessions), block=True, timeout=1.0)
+        self._workers.end(timeout_s=1.0)
         self.metrics.in_flight = 0
         try:
             self._later.flush()
@@ -258,11 +259,10 @@ class Run:
                 self._say(f"{self.metrics.in_flight} sessions are under way: sessions are not being started any more")
             return
         self.metrics.in_flight += 1
-        session = gevent.spawn(self._session, desk, visit)
-        self._sessions.add(session)
-        session.rawlink(self._sessions.discard)
+        self._workers.begin((desk, visit))
 
-    def _session(self, desk: Desk, visit: Visit) -> None:
+    def _session(self, job: tuple[Desk, Visit]) -> None:
+        desk, visit = job
         arrival_s = desk.shopper.arrival_s
         late_s = max(desk.clock.now_s() - arrival_s, 0.0)
         self._later.call(self._count_started, arrival_s, late_s)
@@ -285,7 +285,7 @@ class Run:
 
     def _settle(self) -> None:
         self.pace.no_more_arrivals()
-        gevent.joinall(list(self._sessions), timeout=self._program.patience_s)
+        self._workers.join(self._program.patience_s)
 
     def _tick(self) -> None:
         while True:

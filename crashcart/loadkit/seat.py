@@ -28,6 +28,10 @@ PARENT_LOOK_S = 0.5
 SHOP_PATIENCE_S = 10.0
 """How long a load that was started by hand waits for the shop to answer."""
 
+YOUNG_OBJECTS = 20_000
+"""Objects made and not yet let go, before the collector looks for cycles among them. Notes that wait to be counted are
+such, and at the ceiling a tenth of a second leaves thousands: with its usual 700 it walks them over and over."""
+
 MakeBehaviour = Callable[[LoadProgram, Settings], Behaviour]
 
 
@@ -99,6 +103,7 @@ def _run(assignment: Assignment, load_file: Path, make: MakeBehaviour, listener:
     # what has been loaded stays: the collector need not walk it again in the middle of a second
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     return run
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import gevent
+from gevent import get_hub, getcurrent
 
 from crashcart.loadkit.answers import Answer, Request
 from crashcart.loadkit.connections import Connection, Connections
@@ -17,6 +17,13 @@ from crashcart.loadkit.parsing import HTTPParseError, read_answer
 from crashcart.model.errors import UsageError
 
 BODY_MAX_BYTES = 1 << 20
+
+
+class _Expired(BaseException):
+    """The time is up. As bare as can be: with a `gevent.Timeout` it costs 2 µs more, for each request.
+
+    No Exception, since nothing between the socket and here is to catch it.
+    """
 
 
 class Transport(Protocol):
@@ -48,7 +55,8 @@ class HttpTransport:
 
     def exchange(self, request: Request, timeout_s: float, body_max_bytes: int = BODY_MAX_BYTES) -> Answer:
         """As the port says. A connection that was lost after sending is `reset`: the request may have been done."""
-        timer = gevent.Timeout.start_new(max(timeout_s, 0.001))
+        timer = get_hub().loop.timer(max(timeout_s, 0.001))
+        timer.start(getcurrent().throw, _Expired)
         connection: Connection | None = None
         sent = False
         try:
@@ -60,9 +68,7 @@ class HttpTransport:
                 self._connections.give_back(connection)
                 connection = None
             return answer
-        except gevent.Timeout as expired:
-            if expired is not timer:
-                raise
+        except _Expired:
             return Answer(broke="timeout", sent=sent, detail=f"no whole answer within {timeout_s:.3g} s")
         except HTTPParseError as error:
             return Answer(broke="garbled", detail=str(error))
