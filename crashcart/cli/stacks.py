@@ -5,6 +5,10 @@ from __future__ import annotations
 import click
 
 from crashcart.cli.top import cli, console_for, project_of
+from crashcart.model.errors import UsageError
+
+USUAL = "reference"
+_design = click.option("--design", help=f"[default: the project's only one, else {USUAL}]")
 
 
 @cli.group()
@@ -13,39 +17,54 @@ def stack() -> None:
 
 
 @stack.command("up")
-@click.option("--design", default="reference", show_default=True)
+@_design
 @click.pass_context
-def stack_up(ctx: click.Context, design: str) -> None:
+def stack_up(ctx: click.Context, design: str | None) -> None:
     """Boot a design and leave it running."""
     from crashcart import wiring
 
-    wiring.stack_up(project_of(ctx), design, console_for())
+    wiring.stack_up(project_of(ctx), _named(ctx, design), console_for())
 
 
 @stack.command("down")
-@click.option("--design", default="reference", show_default=True)
-def stack_down(design: str) -> None:
+@_design
+@click.pass_context
+def stack_down(ctx: click.Context, design: str | None) -> None:
     """End what `stack up` started."""
     from crashcart import wiring
 
-    wiring.stack_down(design, console_for())
+    wiring.stack_down(_named(ctx, design), console_for())
 
 
 @stack.command("status")
-@click.option("--design", default="reference", show_default=True)
-def stack_status(design: str) -> int:
+@_design
+@click.pass_context
+def stack_status(ctx: click.Context, design: str | None) -> int:
     """What runs where, and whether it is ready."""
     from crashcart import wiring
 
-    return wiring.stack_status(design, console_for())
+    return wiring.stack_status(_named(ctx, design), console_for())
 
 
 @stack.command("logs")
 @click.argument("instance", required=False)
-@click.option("--design", default="reference", show_default=True)
+@_design
 @click.option("--follow", "-f", is_flag=True, help="Go on as lines come.")
-def stack_logs(instance: str | None, design: str, follow: bool) -> None:
+@click.pass_context
+def stack_logs(ctx: click.Context, instance: str | None, design: str | None, follow: bool) -> None:
     """Logs of one instance (checkout[0]), or of all."""
     from crashcart import wiring
 
-    wiring.stack_logs(design, instance, follow=follow)
+    wiring.stack_logs(_named(ctx, design), instance, follow=follow)
+
+
+def _named(ctx: click.Context, design: str | None) -> str:
+    """That design; without a word, the one there is to mean."""
+    from crashcart.loading import is_project
+
+    names = project_of(ctx).design_names() if design is None and is_project(ctx.obj) else ()
+    if design is None and names and USUAL not in names:
+        if len(names) > 1:
+            raise UsageError("which design is meant?", remedy=f"say --design with one of: {', '.join(names)}")
+        return names[0]
+    return design or USUAL

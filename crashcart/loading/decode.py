@@ -44,7 +44,8 @@ def _check(tree: Tree, value: object, wanted: Any, path: Path_) -> None:
         _check_struct(tree, value, wanted, path)
     elif origin is tuple:
         if not isinstance(value, list):
-            raise tree.error(path, f"{dotted(path)} should be a list")
+            remedy = f"write [{', '.join(value.split())}]" if isinstance(value, str) else "write [one, another]"
+            raise tree.error(path, f"{dotted(path)} should be a list", remedy)
         for index, item in enumerate(value):
             _check(tree, item, arguments[0], (*path, index))
     elif origin is dict:

@@ -11,6 +11,7 @@ from crashcart.loading.overrides import overridden
 from crashcart.loading.yamltree import Path_, Tree, read_tree
 from crashcart.model.errors import BadFile
 from crashcart.model.experiment import Experiment
+from crashcart.model.hints import did_you_mean
 from crashcart.model.units import Duration, parse_duration
 
 API_VERSION = "crashcart/v1"
@@ -77,6 +78,9 @@ def _fault(tree: Tree, index: int, item: object) -> dict[str, object]:
     if not isinstance(item, dict):
         raise tree.error(path, f"faults[{index}] should be a mapping", shape)
     kinds = [key for key in item if key not in ("at", "for")]
+    if len(kinds) > 1 and (strays := [key for key in kinds if "/" not in str(key) and key != "noop"]):
+        hint = did_you_mean(str(strays[0]), ("at", "for"), "keys")
+        raise tree.error((*path, strays[0]), f"unknown key faults[{index}].{strays[0]}", hint)
     if len(kinds) != 1:
         raise tree.error(path, f"faults[{index}] names {len(kinds)} kinds ({', '.join(kinds) or 'none'})", shape)
     if "for" not in item:

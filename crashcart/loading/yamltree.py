@@ -61,7 +61,11 @@ def parse_tree(text: str, shown_as: str) -> Tree:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it nests too deeply"
-        raise BadFile(f"this is not YAML: {problem}", file=shown_as, line=mark.line + 1 if mark else None) from error
+        remedy = (
+            "look at how far this line and the one before it are indented: spaces only, what belongs together alike"
+        )
+        line = mark.line + 1 if mark else None
+        raise BadFile(f"this is not YAML: {problem}", file=shown_as, line=line, remedy=remedy) from error
     if not isinstance(node, yaml.MappingNode):
         raise BadFile("the file should be a mapping (key: value)", file=shown_as, line=1)
     lines: dict[Path_, int] = {(): 1}
