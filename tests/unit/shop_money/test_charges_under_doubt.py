@@ -18,21 +18,11 @@ from stack.payments.rules import Failover, Heard, Routing
 from stack.payments.steps import Steps
 from stack.payments.store import Charge, Intent, Store, provider_key
 from stack.thirdparty.book import Book, ChargeRequest
+from tests.unit.shop_money.memory_ledger import MemoryLedger
 from tests.unit.shop_money.simulation import Lost, World, run
 
 KEY = "the-key"
 CENTS = 1234
-
-
-class MemoryLedger:
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    def append(self, record: dict[str, Any]) -> None:
-        self.records.append(record)
-
-    def read(self) -> list[dict[str, Any]]:
-        return self.records
 
 
 class MemoryStore(Store):

@@ -1,21 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from stack.thirdparty.book import Book, ChargeRequest
-
-
-class MemoryLedger:
-    def __init__(self) -> None:
-        self.records: list[dict[str, Any]] = []
-
-    def append(self, record: dict[str, Any]) -> None:
-        self.records.append(record)
-
-    def read(self) -> list[dict[str, Any]]:
-        return self.records
+from tests.unit.shop_money.memory_ledger import MemoryLedger
 
 
 class Clock:
