@@ -1,8 +1,9 @@
-"""The repository's experiments, shortened where nothing is lost by it, on the real shop: is each verdict true?"""
+"""The repository's experiments, shortened where nothing is lost by it: is each verdict true?"""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,23 @@ from crashcart.model.verdict import Outcome, Verdict
 from tests.e2e.conftest import Harness, Recording, nothing_is_left_of
 
 SHORTER = ("--set", "timeline.warmup=5s", "--set", "timeline.recovery=26s")
-SHORTEST = ("--set", "timeline.warmup=5s", "--set", "timeline.recovery=20s")
+FAILING = """\
+apiVersion: crashcart/v1
+kind: Experiment
+metadata: {name: shelf-missed, title: What is promised can not be kept}
+hypothesis: Orders do not need the shelf.
+design: tiny
+load: {profile: steady, peak_per_s: 20, seed: 3}
+timeline: {warmup: 1s, baseline: 4s, fault: 5s, recovery: 4s}
+faults:
+  - toxiproxy/down: {link: door.shelf}
+    at: 0s
+    for: 5s
+expect:
+  baseline: [{slo: purchase-success}]
+  fault: [{slo: browse-availability}, {slo: purchase-success}]
+  always: {invariants: all}
+"""
 
 
 def _is_whole(harness: Harness, recording: Recording) -> Verdict:
@@ -43,9 +60,24 @@ def test_the_steady_state_passes_and_is_judged_the_same_again(shop: Harness) -> 
     assert (recording.path / "verdict.json").read_bytes() == before
 
 
+@pytest.mark.timeout(120)
+def test_a_promise_that_is_not_kept_fails_the_run_and_nothing_else_does(tiny: Harness, tmp_path: Path) -> None:
+    file = tmp_path / "shelf-missed.yaml"
+    file.write_text(FAILING, encoding="utf-8")
+    done = tiny.run(str(file))
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdict = tiny.latest().verdict
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.valid, [check for check in verdict.validity if not check.ok]
+    failed = {(o.phase, o.slo) for o in verdict.objectives if o.outcome is Outcome.FAIL}
+    assert failed == {("fault", "purchase-success")}
+    assert all(invariant.outcome is Outcome.PASS for invariant in verdict.invariants)
+
+
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_without_a_failover_the_same_outage_fails_the_run_for_the_right_reason(shop: Harness) -> None:
-    done = shop.run("card-processor-outage-at-peak", *SHORTEST, "--design", "no-failover")
+    done = shop.run("card-processor-outage-at-peak", *SHORTER, "--design", "no-failover")
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = shop.latest().verdict
     assert verdict.outcome is Outcome.FAIL
