@@ -32,7 +32,7 @@ faults:
   - toxiproxy/latency: {link: payments.payments-db, latency: 60ms, jitter: 20ms}
     at: 0s
     for: 8s
-  - toxiproxy/timeout: {link: storefront.cart, timeout: 300ms}
+  - toxiproxy/timeout: {link: cart.cart-store, timeout: 300ms} # no breaker stops asking here
     at: 10s
     for: 8s
   - toxiproxy/reset: {link: inventory.inventory-db, after: 50ms}
