@@ -49,8 +49,9 @@ class LimitData(ToxicFault):
         return f"{settings.link} breaks off after {settings.bytes} bytes"
 
     def effect(self, settings: msgspec.Struct) -> Effect:
-        """Some of an answer comes, and not all."""
-        return Effect("cut-short", whole_answers=True)
+        """Some of an answer comes, no more than that, and not all."""
+        assert isinstance(settings, Settings)
+        return Effect("cut-short", whole_answers=True, at_most_bytes=settings.bytes)
 
     def attributes(self, settings: msgspec.Struct) -> dict[str, int]:
         """Bytes."""

@@ -15,6 +15,8 @@ from crashcart.model.slo import Selector
 
 MIN_COUNTED = 20
 """Events in each of before, meanwhile and after; of fewer no share can be told."""
+QUARTERS = 4
+"""A fault that is declared for a while must be there in each quarter of it."""
 SCRAPE_S = 1.0
 """What was scraped last may be that old."""
 
@@ -55,8 +57,9 @@ def take_census(
 ) -> Census:
     """The share inside a fault's window, and before and after it, but for when others may have changed it.
 
-    The share meanwhile must be one that the declared range could bring about, and more than what is there anyway;
-    before and after it must be under the range: both by exact binomial tests, so that few events prove nothing.
+    The share meanwhile must be in the declared range, in no quarter of that time too small for it, and more than what
+    is there anyway; before it, after it and right after it, it must be under the range. All but the first by exact
+    binomial tests, so that few events prove nothing.
     """
     counted = fault.effect.counted
     assert counted is not None, "an effect that is counted says what to count"
@@ -65,11 +68,15 @@ def take_census(
     assert window.undone_s is not None, "judged only when it was undone"
     after_s = window.undone_s + fault.effect.settle_s + EDGE_S + SCRAPE_S
     last_s = max((series.times[-1] for series in counters.select(counted.whole)), default=after_s)
-    inside = _grown(counted, counters, [(window.injected_s + EDGE_S + SCRAPE_S, window.undoing_s - EDGE_S)])
+    span = (window.injected_s + EDGE_S + SCRAPE_S, window.undoing_s - EDGE_S)
+    inside = _grown(counted, counters, [span])
     before = _grown(counted, counters, _without([(0.0, window.injected_s - EDGE_S)], others))
     after = _grown(counted, counters, _without([(after_s, last_s)], others))
     silent = not counters.select(counted.whole)
     trouble = f"no data: nothing counts {counted.whole}" if silent else _trouble(counted, inside, before, after)
+    soon_s = after_s + (span[1] - span[0]) / QUARTERS
+    just_after = _grown(counted, counters, _without([(after_s, soon_s)], others))
+    trouble = trouble or _uneven(counted, counters, span, just_after)
     return Census(inside, before, after, trouble)
 
 
@@ -77,23 +84,50 @@ def _trouble(counted: Counted, inside: Part, before: Part, after: Part) -> str:
     wanted = f"{percent(counted.share_from)} to {percent(counted.share_to)}"
     for when, part in (("during", inside), ("before", before), ("after", after)):
         if part.of < MIN_COUNTED:
-            return f"only {part.of} events of {counted.whole} were counted {when} the fault, {MIN_COUNTED} are needed"
+            few = f"only {part.of} events of {counted.whole} were counted {when} the fault, {MIN_COUNTED} are needed"
+            return f"{few}: {_more(when, MIN_COUNTED / part.of if part.of else None)}"
         if part.n > part.of:
             return f"{counted.part} counted more than {counted.whole} {when} the fault"
-    if at_least(inside, counted.share_to) < SIGNIFICANT and inside.share > counted.share_to:
-        return f"it was {inside} during the fault, and must be {wanted}"
-    if at_most(inside, counted.share_from) < SIGNIFICANT and inside.share < counted.share_from:
-        return f"it was {inside} during the fault, and must be {wanted}"
+    if not counted.share_from <= inside.share <= counted.share_to:
+        was = f"it was {inside} during the fault, and must be {wanted}"
+        by_chance = min(at_least(inside, counted.share_to), at_most(inside, counted.share_from)) >= SIGNIFICANT
+        return f"{was}; of so few that may be chance: {_more('during')}" if by_chance else was
     for when, part in (("before", before), ("after", after)):
         # by chance a few events may be over the bound, when the real share is half of it
         if part.share >= counted.share_from and at_least(part, counted.share_from / 2) < SIGNIFICANT:
             return f"it was {part} {when} the fault, too, and must be under {percent(counted.share_from)} there"
     outside = Part(before.n + after.n, before.of + after.of)
     if at_most(outside, counted.share_from) >= SIGNIFICANT:
-        return f"{outside} before and after it are too few to say that it is under {percent(counted.share_from)} there"
+        few = f"{outside} before and after it are too few to say that it is under {percent(counted.share_from)} there"
+        return f"{few}: {_more('after')}"
     anyway = max(outside.share, 1.0 / (outside.of + 1))
     if at_least(inside, anyway) >= SIGNIFICANT:
-        return f"{inside} during the fault could be what is there anyway: outside it it was {outside}"
+        anyway_told = f"{inside} during the fault could be what is there anyway: outside it it was {outside}"
+        return f"{anyway_told}: {_more('during')}"
+    return ""
+
+
+def _more(when: str, times: float | None = None) -> str:
+    """What gives more events then; `times`: how many times as many it takes."""
+    phase = {"during": "the fault (`for`)", "before": "timeline.baseline", "after": "timeline.recovery"}[when]
+    if times is None:
+        return f"raise load.peak_per_s, or lengthen {phase}"
+    much = f"{math.ceil(times * 12) / 10:g} times"  # a fifth more than just enough
+    return f"raise load.peak_per_s to {much} what it is, or lengthen {phase} to as much"
+
+
+def _uneven(counted: Counted, counters: Counters, span: tuple[float, float], just_after: Part) -> str:
+    """Whether it was there for a part of the time only, and much more then; or stayed for a while when it had gone."""
+    from_s, to_s = span
+    quarter_s = (to_s - from_s) / QUARTERS
+    for number in range(QUARTERS):
+        begin_s = from_s + number * quarter_s
+        part = _grown(counted, counters, [(begin_s, begin_s + quarter_s)])
+        if part.share < counted.share_from and at_most(part, counted.share_from) < SIGNIFICANT / QUARTERS:
+            wanted = f"{percent(counted.share_from)} or more in each"
+            return f"in quarter {number + 1} of its time it was {part}, and must be {wanted}"
+    if just_after.share >= counted.share_from and at_least(just_after, counted.share_from / 2) < SIGNIFICANT:
+        return f"right after it, it was {just_after} still, and must be under {percent(counted.share_from)} there"
     return ""
 
 

@@ -22,6 +22,8 @@ CALLS = "link_calls_total"
 STARTED = "link_calls_started_total"
 """Optional: the same calls, counted when they begin. One that hangs in a fault ends only when it is given up."""
 SHOPPER_EVENTS = "shopper_events_total"
+INSTANCE = "instance"
+"""Label by which Prometheus says whose counter it is."""
 NOT_ON_THE_WIRE = ("short_circuited", "saturated")
 
 
@@ -59,6 +61,8 @@ def judge_evidence(
         troubles.append(f"only {percent(seen)} of the {things} during the fault showed it, {percent(SEEN_SHARE)} must")
     if outside > OUTSIDE_SHARE and not troubles:
         troubles.append(f"{percent(outside)} of the {things} outside the fault showed it too")
+    if not troubles:
+        troubles += [one.at_its_ends for one in looks if one.at_its_ends][:1]
     if troubles:
         troubles[0] += _measured(fault.effect, looks)
     troubles += _unmet(fault, calls, silent)
@@ -119,31 +123,40 @@ def _calls(fault: PlannedFault, counters: Counters, from_s: float, to_s: float) 
     """Calls tried on all the fault's links meanwhile; links of which no counter tells."""
     total, silent = 0.0, []
     for link in fault.links:
-        series = _series_of(link, counters)
+        series = _series_of(link, _clients(fault, link), counters)
         if not series:
             silent.append(link)
         total += sum(one.grown(from_s, to_s) for one in series)
     return round(total), tuple(silent)
 
 
-def _series_of(link: str, counters: Counters) -> list[Series]:
+def _series_of(link: str, clients: frozenset[str], counters: Counters) -> list[Series]:
+    """Of the clients that the fault is between, where the counters say whose they are."""
     if link.startswith(f"{SHOPPERS}."):
         # Shoppers count what they did and not what they called: each of these is a call at least.
         events = counters.metric(SHOPPER_EVENTS)
         return [one for one in events if one.labels.get("cohort") == "all" and one.labels.get("sli") != "purchase"]
     started = [one for one in counters.metric(STARTED) if one.labels.get("link") == link]
-    return started or [
+    ended = [
         one
         for one in counters.metric(CALLS)
         if one.labels.get("link") == link and one.labels.get("outcome") not in NOT_ON_THE_WIRE
     ]
+    return [one for one in started or ended if not clients or one.labels.get(INSTANCE, "") in {"", *clients}]
+
+
+def _clients(fault: PlannedFault, link: str) -> frozenset[str]:
+    """`checkout[1]` of the proxy `checkout[1].inventory[0]`: only some may be broken. Empty: any."""
+    of_link = [name.rpartition(".")[0] for name in (*fault.targets, *fault.watched)]
+    return frozenset(client for client in of_link if client.partition("[")[0] == link.partition(".")[0])
 
 
 def _unmet(fault: PlannedFault, calls: int, silent: Sequence[str]) -> Sequence[str]:
     if silent:
         return [f"no counter tells of calls on {', '.join(silent)}"]
     if fault.links and calls < fault.min_calls:
-        return [f"its clients made {calls} calls on it meanwhile, {fault.min_calls} are needed"]
+        what = f"its clients made {calls} calls on it meanwhile, {fault.min_calls} are needed"
+        return [f"{what}: raise load.peak_per_s, or let it last longer"]
     return []
 
 

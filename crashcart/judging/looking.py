@@ -18,6 +18,10 @@ WHOLE_PER_S = 2.0
 """What is long is asked for less often."""
 PROBED_SHARE = 0.5
 """Of the probes that should have been made, on each side; with fewer the effect was not watched."""
+JUST_S = 2.0
+"""A fault that comes late, ends early or stays is told by what was seen at its ends, however long it lasts."""
+JUST_SAMPLES = 4
+"""Fewer at an end tell nothing."""
 PAIRED_WITHIN_S = 0.6
 """A probe through a proxy is held against the one beside it at about the same time."""
 
@@ -33,6 +37,8 @@ class Probe:
     beside_ms: float
     through_bytes: int = 0
     beside_bytes: int = 0
+    beside_note: str = ""
+    """What was wrong beside it."""
 
     def shows(self, effect: Effect, usual_ms: float = math.inf) -> bool:
         """Whether this pair shows the effect; for `none`, whether both sides are well and alike.
@@ -48,11 +54,13 @@ class Probe:
             case "unreachable":
                 return self.beside_ok and not self.through_ok
             case "instance-down":
-                return not self.beside_ok
+                # where somebody answers through the proxy, its clients do not miss what is gone
+                return not self.beside_ok and not self.through_ok
             case "throughput":
                 return self.beside_ok and self._slow(effect.at_most_kb_s, beside_ms)
             case "cut-short":
-                return self.beside_ok and not self.through_ok and 0 < self.through_bytes < self.beside_bytes
+                most = min(self.beside_bytes - 1, effect.at_most_bytes or self.beside_bytes)
+                return self.beside_ok and not self.through_ok and 0 < self.through_bytes <= most
             case "none":
                 alike = self.through_ms - self.beside_ms <= effect.at_least_ms
                 return self.through_ok and self.beside_ok and alike
@@ -96,6 +104,10 @@ class Glance:
     note: str
 
 
+_Answer = tuple[float, bool, float, int, str]
+"""Of one side: when it was asked, whether it was well, milliseconds, bytes, what was wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """All that was seen in a run."""
@@ -114,6 +126,8 @@ class Look:
     outside_share: float
     samples: int
     trouble: str
+    at_its_ends: str = ""
+    """What is wrong just after its beginning, or just before or after its end; empty where nothing is."""
     measured: float | None = None
     """Median during the fault: added ms, KB/s, or the observer's value."""
     measured_outside: float | None = None
@@ -122,7 +136,7 @@ class Look:
 
 def read_samples(tape: Tape) -> Samples:
     """What probes and observers noted. A probe without a twin near it is left out."""
-    sides: dict[tuple[str, str], list[tuple[float, bool, float, int]]] = {}
+    sides: dict[tuple[str, str], list[_Answer]] = {}
     glances: dict[str, list[Glance]] = {}
     columns = {str(row[0]) for row in tape.rows("DESCRIBE recording.evidence")}
     late = {"bytes": "0", "value": "NULL", "error": "''"}  # recordings of before there were these
@@ -132,7 +146,7 @@ def read_samples(tape: Tape) -> Samples:
         if side == "observed":
             glances.setdefault(proxy, []).append(Glance(t, ok, ms, value, note or ""))
         else:
-            sides.setdefault((proxy, side), []).append((t, ok, ms, size or 0))
+            sides.setdefault((proxy, side), []).append((t, ok, ms, size or 0, note or ""))
     probes = {
         proxy: tuple(_paired(through, sides.get((proxy, "beside"), [])))
         for (proxy, side), through in sides.items()
@@ -141,17 +155,15 @@ def read_samples(tape: Tape) -> Samples:
     return Samples(probes, glances)
 
 
-def _paired(
-    through: Sequence[tuple[float, bool, float, int]], beside: Sequence[tuple[float, bool, float, int]]
-) -> Sequence[Probe]:
+def _paired(through: Sequence[_Answer], beside: Sequence[_Answer]) -> Sequence[Probe]:
     times = [t for t, *_ in beside]
     found = []
-    for t, ok, ms, size in through:
+    for t, ok, ms, size, _ in through:
         index = bisect_left(times, t)
         near = [beside[i] for i in (index - 1, index) if 0 <= i < len(beside)]
         twin = min(near, key=lambda other: abs(other[0] - t), default=None)
         if twin is not None and abs(twin[0] - t) <= PAIRED_WITHIN_S:
-            found.append(Probe(t, ok, ms, twin[1], twin[2], size, twin[3]))
+            found.append(Probe(t, ok, ms, twin[1], twin[2], size, twin[3], twin[4]))
     return found
 
 
@@ -170,11 +182,16 @@ def look(fault: PlannedFault, times: Times, probes: Sequence[Probe], per_s: floa
     quiet = effect.measure == "none"
     outside_share = _share(outside, effect)
     usual_ms = _median([probe.beside_ms for probe in inside if probe.beside_ok])
+    usual_ms = math.inf if usual_ms is None else usual_ms
+    trouble = _too_few([probe.t for probe in inside], [probe.t for probe in outside], times, per_s, "probe")
+    shown = [(probe.t, probe.shows(effect, usual_ms)) for probe in inside]
+    stays = [(probe.t, probe.shows(effect)) for probe in outside]
     return Look(
-        seen_share=_share(inside, effect, math.inf if usual_ms is None else usual_ms),
+        seen_share=_share(inside, effect, usual_ms),
         outside_share=1.0 - outside_share if quiet and outside else outside_share,
         samples=len(inside) + len(outside),
-        trouble=_too_few([probe.t for probe in inside], [probe.t for probe in outside], times, per_s, "probe"),
+        trouble=trouble or _no_whole_answer(fault, probes),
+        at_its_ends="" if quiet else _at_its_ends(shown, stays, times),
         measured=_median_of(inside, effect),
     )
 
@@ -193,8 +210,52 @@ def observe(times: Times, glances: Sequence[Glance]) -> Look:
         samples=len(inside) + len(outside),
         trouble=trouble,
         measured=_median([one.value for one in inside if one.value is not None]),
+        at_its_ends=_at_its_ends(
+            [(one.t, one.there) for one in inside], [(one.t, one.there) for one in outside], times
+        ),
         measured_outside=_median([one.value for one in outside if one.value is not None]),
     )
+
+
+def _no_whole_answer(fault: PlannedFault, probes: Sequence[Probe]) -> str:
+    """Why nothing long could be asked for, or why it was too short to be cut; empty where it was not."""
+    effect = fault.effect
+    if not effect.whole_answers or not probes:
+        return ""
+    whole = [probe.beside_bytes for probe in probes if probe.beside_ok]
+    if not whole:
+        why = Counter(probe.beside_note for probe in probes).most_common(1)[0][0] or "no answer"
+        remedy = "give the service a /metrics that answers 200" if "/metrics" in why else "see its own log"
+        return f"no whole answer could be had from it, not even beside its proxy ({why}): {remedy}"
+    if effect.measure == "cut-short" and max(whole) <= effect.at_most_bytes:
+        return (
+            f"a whole answer of it has {max(whole)} bytes at most, so none is cut after {effect.at_most_bytes}: "
+            "let the fault cut earlier (`bytes`), or give the service a longer /metrics"
+        )
+    return ""
+
+
+def _at_its_ends(inside: Sequence[tuple[float, bool]], outside: Sequence[tuple[float, bool]], times: Times) -> str:
+    """Whether most of what was seen right after its beginning, or right before or after its end, denies it.
+
+    Of a fault that lasts long, a twentieth is long, too.
+    """
+    if len(times.inside) != 1:
+        return ""
+    ((from_s, to_s),) = times.inside
+    if _mostly(inside, from_s, from_s + JUST_S) is False:
+        return f"it was not seen in the first {JUST_S:g} s: it began late"
+    if _mostly(inside, to_s - JUST_S, to_s) is False:
+        return f"it was not seen in the last {JUST_S:g} s: it ended early"
+    if _mostly(outside, times.after_s, times.after_s + JUST_S):
+        return f"it was still seen in the {JUST_S:g} s after it should have gone: it was not really undone"
+    return ""
+
+
+def _mostly(seen: Sequence[tuple[float, bool]], from_s: float, to_s: float) -> bool | None:
+    """Whether most in that time showed it. None: there were too few, or as many as did not."""
+    found = [there for t, there in seen if from_s <= t <= to_s]
+    return sum(found) * 2 > len(found) if len(found) >= JUST_SAMPLES and sum(found) * 2 != len(found) else None
 
 
 def _until(times: Times, until_s: float) -> float:

@@ -65,6 +65,8 @@ class Effect(msgspec.Struct, frozen=True):
     """How long after the undo the effect may still be seen (a restarted service needs time to boot)."""
     at_most_kb_s: float = 0.0
     """Kilobytes (1,000 bytes) a second."""
+    at_most_bytes: int = 0
+    """Of an answer that is cut short no more comes than that; 0: any part of it."""
     whole_answers: bool = False
     """Probes ask for something long, and wait for the end of the answer: what slows or cuts data must be seen so."""
     counted: Counted | None = None

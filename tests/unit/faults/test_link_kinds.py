@@ -62,7 +62,7 @@ TOXICS: list[tuple[str, dict[str, Any], str, Effect, dict[str, int]]] = [
         "limit-data",
         {"bytes": 400},
         "door.shop breaks off after 400 bytes",
-        Effect("cut-short", whole_answers=True),
+        Effect("cut-short", whole_answers=True, at_most_bytes=400),
         {"bytes": 400},
     ),
 ]

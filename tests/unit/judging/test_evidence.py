@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -16,60 +15,33 @@ from crashcart.judging.counters import Counters, Series
 from crashcart.judging.counting import grown_between
 from crashcart.judging.evidence import STARTED, Window, judge_evidence, metrics
 from crashcart.judging.looking import Glance, Probe, Samples
-from crashcart.model.plan import Counted, Effect, PlannedFault
+from crashcart.model.plan import Counted, Effect
 from crashcart.model.recording import ProbeSample
 from crashcart.model.slo import parse_selector
-from crashcart.model.verdict import EvidenceResult
-from tests.unit.judging.recordings import PROXY, MadeUp
+from tests.unit.judging.recordings import MadeUp
+from tests.unit.judging.samples import (
+    BEGAN_S,
+    ENDED_S,
+    GONE,
+    LINK,
+    MET,
+    counter,
+    fault_of,
+    glances_of,
+    judged,
+    on,
+    probes_of,
+)
 
-LINK = "checkout.payments"
-BEGAN_S, ENDED_S, LAST_S = 25.0, 45.0, 70.0
-GONE = Window(BEGAN_S, ENDED_S, ENDED_S)
 FAILED = parse_selector(f'link_calls_total{{link="{LINK}",outcome="error"}}')
 CALLS = parse_selector(f'link_calls_total{{link="{LINK}"}}')
 SHARE = Effect("counted", counted=Counted(FAILED, CALLS, 0.05, 0.2))
 
-
-def _fault(effect: Effect, **changes: Any) -> PlannedFault:
-    made = PlannedFault("f1", "a/kind", {}, "it is broken", (PROXY,), (PROXY,), (LINK,), BEGAN_S, ENDED_S, effect)
-    return msgspec.structs.replace(made, **changes)
-
-
-def _counter(per_s: Callable[[int], float], **labels: str) -> Series:
-    times, values, value = [-1.0], [0.0], 0.0
-    for second in range(int(LAST_S)):
-        value += per_s(second)
-        times.append(second + 0.99)
-        values.append(value)
-    return Series("link_calls_total", {"link": LINK, **labels}, tuple(times), tuple(values))
-
-
-MET = Counters([_counter(lambda _: 10, outcome="ok")])
-
-
-def _judged(
-    fault: PlannedFault, probes: Sequence[Probe] = (), glances: Sequence[Glance] = (), counters: Counters = MET
-) -> EvidenceResult:
-    return judge_evidence(fault, {"f1": GONE}, (fault,), Samples({PROXY: probes}, {"f1": glances}), counters)
-
-
-def _glances(there: Callable[[float], bool], value: Callable[[float], float | None] = lambda t: None) -> list[Glance]:
-    return [Glance(n / 4, there(n / 4), 5.0, value(n / 4), "") for n in range(int(LAST_S * 4))]
-
-
-def _probes(of: Callable[[float], Probe], per_s: int = 4) -> list[Probe]:
-    return [of(n / per_s) for n in range(int(LAST_S * per_s))]
-
-
-def _on(t: float) -> bool:
-    return BEGAN_S <= t <= ENDED_S
-
-
-OBSERVED = _fault(Effect("observed"), watched=())
+OBSERVED = fault_of(Effect("observed"), watched=())
 
 
 def test_what_an_observer_sees_all_the_time_and_not_outside_it_is_shown() -> None:
-    seen = _judged(OBSERVED, glances=_glances(_on, lambda t: 40.0 if _on(t) else 2.0))
+    seen = judged(OBSERVED, glances=glances_of(on, lambda t: 40.0 if on(t) else 2.0))
     assert seen.ok, seen.detail
     assert seen.detail.startswith(
         "100 % of the looks of its observer during the fault showed it (median 40, 2 outside it), 0 % outside it; "
@@ -82,7 +54,7 @@ def test_what_an_observer_sees_all_the_time_and_not_outside_it_is_shown() -> Non
     ("there", "told"),
     [
         (lambda t: False, "only 0 % of the looks of its observer during the fault showed it, 95 % must"),
-        (lambda t: _on(t) and t < 40, "% of the looks of its observer during the fault showed it, 95 % must"),
+        (lambda t: on(t) and t < 40, "% of the looks of its observer during the fault showed it, 95 % must"),
         (lambda t: t >= BEGAN_S, "% of the looks of its observer outside the fault showed it too"),
         (lambda t: True, "100 % of the looks of its observer outside the fault showed it too"),
     ],
@@ -90,7 +62,7 @@ def test_what_an_observer_sees_all_the_time_and_not_outside_it_is_shown() -> Non
 def test_what_an_observer_does_not_see_or_sees_at_other_times_is_not_shown(
     there: Callable[[float], bool], told: str
 ) -> None:
-    seen = _judged(OBSERVED, glances=_glances(there))
+    seen = judged(OBSERVED, glances=glances_of(there))
     assert not seen.ok
     assert told in seen.detail
 
@@ -98,29 +70,29 @@ def test_what_an_observer_does_not_see_or_sees_at_other_times_is_not_shown(
 @pytest.mark.parametrize(
     ("keep", "told"),
     [
-        (lambda t: not _on(t) or t < 27, "only 6 looks were made during the fault"),
+        (lambda t: not on(t) or t < 27, "only 6 looks were made during the fault"),
         (lambda t: t > 23, "no look was made before the fault"),
         (lambda t: t < ENDED_S, "no look was made after the fault"),
     ],
 )
 def test_an_observer_that_did_not_look_has_seen_nothing(keep: Callable[[float], bool], told: str) -> None:
-    seen = _judged(OBSERVED, glances=[one for one in _glances(_on) if keep(one.t)])
+    seen = judged(OBSERVED, glances=[one for one in glances_of(on) if keep(one.t)])
     assert (seen.ok, seen.detail.split(";")[0]) == (False, told)
 
 
 def test_an_observer_that_could_not_look_says_why() -> None:
     blind = [Glance(n / 4, False, 5.0, None, "could not look: no such table") for n in range(280)]
-    assert _judged(OBSERVED, glances=blind).detail == "its observer never saw it: could not look: no such table"
+    assert judged(OBSERVED, glances=blind).detail == "its observer never saw it: could not look: no such table"
 
 
 def test_a_look_that_was_still_under_way_when_the_undoing_began_says_nothing() -> None:
-    slow = [Glance(t, _on(t) and t < 43.6, 2000.0 if t >= 43.6 else 5.0, None, "") for t in (n / 4 for n in range(280))]
-    late = [one for one in slow if not (one.t > 44 and _on(one.t))]
-    assert _judged(OBSERVED, glances=late).ok
+    slow = [Glance(t, on(t) and t < 43.6, 2000.0 if t >= 43.6 else 5.0, None, "") for t in (n / 4 for n in range(280))]
+    late = [one for one in slow if not (one.t > 44 and on(one.t))]
+    assert judged(OBSERVED, glances=late).ok
 
 
 def test_a_fault_on_no_link_needs_no_calls_and_says_so() -> None:
-    seen = _judged(msgspec.structs.replace(OBSERVED, links=()), glances=_glances(_on))
+    seen = judged(msgspec.structs.replace(OBSERVED, links=()), glances=glances_of(on))
     assert seen.ok
     assert seen.detail.endswith("it is on no link, so no calls were asked for")
 
@@ -128,7 +100,7 @@ def test_a_fault_on_no_link_needs_no_calls_and_says_so() -> None:
 def test_looks_that_another_fault_may_have_disturbed_do_not_count() -> None:
     other = msgspec.structs.replace(OBSERVED, id="f2", start_s=50.0, end_s=60.0)
     windows = {"f1": GONE, "f2": Window(50.0, 60.0, 60.0)}
-    glances = _glances(lambda t: _on(t) or 50 <= t <= 60)
+    glances = glances_of(lambda t: on(t) or 50 <= t <= 60)
     samples = Samples({}, {"f1": glances, "f2": glances})
     for fault in (OBSERVED, other):
         assert judge_evidence(fault, windows, (OBSERVED, other), samples, MET).ok
@@ -137,17 +109,17 @@ def test_looks_that_another_fault_may_have_disturbed_do_not_count() -> None:
 
 
 def _failing(inside: float, outside: float = 0.0) -> Counters:
-    share: Callable[[int], float] = lambda second: 10 * (inside if _on(second) else outside)  # noqa: E731
+    share: Callable[[int], float] = lambda second: 10 * (inside if on(second) else outside)  # noqa: E731
     return Counters(
         [
-            _counter(share, outcome="error"),
-            _counter(lambda second: 10 - share(second), outcome="ok"),
+            counter(share, outcome="error"),
+            counter(lambda second: 10 - share(second), outcome="ok"),
         ]
     )
 
 
 def test_a_share_that_the_clients_counted_within_its_bounds_is_shown() -> None:
-    seen = _judged(_fault(SHARE, watched=()), counters=_failing(0.1, 0.01))
+    seen = judged(fault_of(SHARE, watched=()), counters=_failing(0.1, 0.01))
     assert seen.ok, seen.detail
     assert seen.detail.startswith("10 % (18 of 180) of link_calls_total")
     assert ", 0.83 % (4 of 480) outside it; " in seen.detail
@@ -162,15 +134,15 @@ def test_a_share_that_the_clients_counted_within_its_bounds_is_shown() -> None:
         (_failing(0.5), "it was 50 % (90 of 180) during the fault, and must be 5 % to 20 %"),
         (_failing(0.1, 0.1), "before the fault, too, and must be under 5 % there"),
         (Counters([]), "no data: nothing counts link_calls_total"),
-        (Counters([_counter(lambda s: 1, outcome="ok")]), "only 18 events of link_calls_total"),
+        (Counters([counter(lambda s: 1, outcome="ok")]), "only 18 events of link_calls_total"),
         (
-            Counters([_counter(lambda s: 1.5, outcome="ok"), _counter(lambda s: 0.07 * _on(s), outcome="error")]),
+            Counters([counter(lambda s: 1.5, outcome="ok"), counter(lambda s: 0.1 * on(s), outcome="error")]),
             "could be what is there anyway",
         ),
     ],
 )
 def test_a_share_out_of_bounds_or_there_all_the_time_or_of_too_few_is_not_shown(counters: Counters, told: str) -> None:
-    seen = _judged(_fault(SHARE, watched=()), counters=counters)
+    seen = judged(fault_of(SHARE, watched=()), counters=counters)
     assert not seen.ok
     assert told in seen.detail
 
@@ -178,11 +150,11 @@ def test_a_share_out_of_bounds_or_there_all_the_time_or_of_too_few_is_not_shown(
 def test_a_share_that_stays_when_the_fault_has_gone_is_not_its_own() -> None:
     stays = Counters(
         [
-            _counter(lambda second: 1.0 if second >= BEGAN_S else 0.0, outcome="error"),
-            _counter(lambda second: 9.0 if second >= BEGAN_S else 10.0, outcome="ok"),
+            counter(lambda second: 1.0 if second >= BEGAN_S else 0.0, outcome="error"),
+            counter(lambda second: 9.0 if second >= BEGAN_S else 10.0, outcome="ok"),
         ]
     )
-    assert "after the fault, too" in _judged(_fault(SHARE, watched=()), counters=stays).detail
+    assert "after the fault, too" in judged(fault_of(SHARE, watched=()), counters=stays).detail
 
 
 def test_a_counter_that_was_reset_or_born_late_is_counted_from_zero() -> None:
@@ -195,22 +167,22 @@ def test_a_counter_that_was_reset_or_born_late_is_counted_from_zero() -> None:
 
 def test_what_a_fault_counts_is_read_from_the_recording() -> None:
     counters = {"link_calls_total", "link_calls_started_total", "shopper_events_total"}
-    assert set(metrics((_fault(SHARE),))) == counters
+    assert set(metrics((fault_of(SHARE),))) == counters
 
 
 def _begun(per_s: Callable[[int], float], link: str = LINK) -> Series:
-    return replace(_counter(per_s), metric=STARTED, labels={"link": link})
+    return replace(counter(per_s), metric=STARTED, labels={"link": link})
 
 
 def _none_ends_in_it(second: int) -> float:
-    return 0.0 if _on(second) else 10.0
+    return 0.0 if on(second) else 10.0
 
 
 def test_calls_that_hang_in_a_fault_have_met_it_where_they_are_counted_when_they_begin() -> None:
-    hung = _counter(_none_ends_in_it, outcome="timeout")
-    late = _judged(OBSERVED, glances=_glances(_on), counters=Counters([hung]))
+    hung = counter(_none_ends_in_it, outcome="timeout")
+    late = judged(OBSERVED, glances=glances_of(on), counters=Counters([hung]))
     assert (late.ok, late.calls) == (False, 0)
-    met = _judged(OBSERVED, glances=_glances(_on), counters=Counters([hung, _begun(lambda _: 2)]))
+    met = judged(OBSERVED, glances=glances_of(on), counters=Counters([hung, _begun(lambda _: 2)]))
     assert met.ok, met.detail
     assert met.calls == 38
 
@@ -218,18 +190,18 @@ def test_calls_that_hang_in_a_fault_have_met_it_where_they_are_counted_when_they
 @pytest.mark.parametrize(
     ("counters", "calls"),
     [
-        ([_counter(lambda _: 10, outcome="ok"), _begun(_none_ends_in_it)], 0),
-        ([_counter(_none_ends_in_it, outcome="ok"), _begun(lambda _: 10, "checkout.inventory")], 0),
+        ([counter(lambda _: 10, outcome="ok"), _begun(_none_ends_in_it)], 0),
+        ([counter(_none_ends_in_it, outcome="ok"), _begun(lambda _: 10, "checkout.inventory")], 0),
     ],
     ids=["what began before it and ends in it", "what begins on another link"],
 )
 def test_calls_that_began_before_a_fault_or_elsewhere_have_not_met_it(counters: list[Series], calls: int) -> None:
-    seen = _judged(OBSERVED, glances=_glances(_on), counters=Counters(counters))
+    seen = judged(OBSERVED, glances=glances_of(on), counters=Counters(counters))
     assert (seen.ok, seen.calls) == (False, calls)
 
 
 SLICES = ((0.0, 2.0), (6.0, 8.0), (12.0, 16.0))
-FLAKY = _fault(Effect("unreachable"), slices=SLICES)
+FLAKY = fault_of(Effect("unreachable"), slices=SLICES)
 
 
 def _in_slices(t: float) -> bool:
@@ -237,11 +209,11 @@ def _in_slices(t: float) -> bool:
 
 
 def _cut(down: Callable[[float], bool]) -> list[Probe]:
-    return _probes(lambda t: Probe(t, not down(t), 1.0, True, 1.0))
+    return probes_of(lambda t: Probe(t, not down(t), 1.0, True, 1.0))
 
 
 def test_a_fault_that_comes_and_goes_must_be_seen_in_its_slices_and_not_between_them() -> None:
-    seen = _judged(FLAKY, _cut(_in_slices))
+    seen = judged(FLAKY, _cut(_in_slices))
     assert seen.ok, seen.detail
     assert seen.detail.startswith(
         "100 % of the probes during the fault in its 3 slices showed it, 0 % outside it, and "
@@ -251,7 +223,7 @@ def test_a_fault_that_comes_and_goes_must_be_seen_in_its_slices_and_not_between_
 @pytest.mark.parametrize(
     ("down", "told"),
     [
-        (_on, "% of the probes outside the fault showed it too"),
+        (on, "% of the probes outside the fault showed it too"),
         (lambda t: _in_slices(t) and t < 30, "of the probes during the fault showed it, 95 % must"),
         (lambda t: False, "only 0 % of the probes"),
         (lambda t: _in_slices(t - 3), "of the probes during the fault showed it, 95 % must"),
@@ -260,25 +232,25 @@ def test_a_fault_that_comes_and_goes_must_be_seen_in_its_slices_and_not_between_
 def test_a_fault_that_keeps_to_another_schedule_is_not_the_planned_one(
     down: Callable[[float], bool], told: str
 ) -> None:
-    seen = _judged(FLAKY, _cut(down))
+    seen = judged(FLAKY, _cut(down))
     assert not seen.ok
     assert told in seen.detail
 
 
-SLOW = _fault(Effect("throughput", at_most_kb_s=55.0, whole_answers=True))
+SLOW = fault_of(Effect("throughput", at_most_kb_s=55.0, whole_answers=True))
 
 
 def _rated(inside_ms: float, size: int = 20_000, *, ok: bool = True) -> list[Probe]:
     def at(t: float) -> Probe:
-        if not _on(t):
+        if not on(t):
             return Probe(t, True, 6.0, True, 5.0, 20_000, 20_000)
         return Probe(t, ok, inside_ms, True, 5.0, size, 20_000)
 
-    return _probes(at, per_s=2)
+    return probes_of(at, per_s=2)
 
 
 def test_a_rate_is_told_beside_the_declared_one() -> None:
-    seen = _judged(SLOW, _rated(400.0))
+    seen = judged(SLOW, _rated(400.0))
     assert seen.ok, seen.detail
     assert "(50.0 KB/s), 0 % outside it; must be 55 KB/s or less" in seen.detail
     assert seen.measured_ms is None
@@ -295,45 +267,45 @@ def test_a_rate_is_told_beside_the_declared_one() -> None:
     ids=["still coming when the probe gave up", "faster than declared", "nothing came", "cut off"],
 )
 def test_only_what_comes_slowly_is_slow(probes: Sequence[Probe], ok: bool) -> None:
-    assert _judged(SLOW, probes).ok is ok
+    assert judged(SLOW, probes).ok is ok
 
 
 def test_a_twin_that_was_slow_for_once_hides_no_delay_and_a_slow_machine_makes_none() -> None:
-    slow = _fault(Effect("added-latency", at_least_ms=90.0))
+    slow = fault_of(Effect("added-latency", at_least_ms=90.0))
 
     def hiccup(t: float) -> Probe:
-        return Probe(t, True, 105.0 if _on(t) else 6.0, True, 80.0 if t % 1 == 0 else 6.0)
+        return Probe(t, True, 105.0 if on(t) else 6.0, True, 80.0 if t % 1 == 0 else 6.0)
 
-    assert _judged(slow, _probes(hiccup)).ok
-    busy = _probes(lambda t: Probe(t, True, 120.0 if _on(t) else 6.0, True, 80.0 if _on(t) else 6.0))
-    assert not _judged(slow, busy).ok
+    assert judged(slow, probes_of(hiccup)).ok
+    busy = probes_of(lambda t: Probe(t, True, 120.0 if on(t) else 6.0, True, 80.0 if on(t) else 6.0))
+    assert not judged(slow, busy).ok
 
 
 def test_an_answer_is_cut_short_when_some_of_it_came() -> None:
-    cut = _fault(Effect("cut-short", whole_answers=True))
+    cut = fault_of(Effect("cut-short", whole_answers=True))
 
     def with_size(size: int) -> list[Probe]:
-        return _probes(lambda t: Probe(t, not _on(t), 5.0, True, 5.0, size if _on(t) else 20_000, 20_000), per_s=2)
+        return probes_of(lambda t: Probe(t, not on(t), 5.0, True, 5.0, size if on(t) else 20_000, 20_000), per_s=2)
 
-    assert _judged(cut, with_size(2000)).ok
-    assert not _judged(cut, with_size(0)).ok
-    assert not _judged(cut, with_size(20_000)).ok
+    assert judged(cut, with_size(2000)).ok
+    assert not judged(cut, with_size(0)).ok
+    assert not judged(cut, with_size(20_000)).ok
 
 
 def test_whole_answers_are_asked_for_half_as_often_and_the_judge_knows() -> None:
-    sparse = [probe for probe in _rated(400.0) if probe.t % 1 == 0 or not _on(probe.t)]
-    assert _judged(SLOW, sparse).ok
-    assert _judged(SLOW, [probe for probe in sparse if probe.t % 2 == 0]).detail.startswith("only ")
+    sparse = [probe for probe in _rated(400.0) if probe.t % 1 == 0 or not on(probe.t)]
+    assert judged(SLOW, sparse).ok
+    assert judged(SLOW, [probe for probe in sparse if probe.t % 2 == 0]).detail.startswith("only ")
 
 
 def test_an_answer_that_came_only_when_the_fault_went_says_nothing_of_it() -> None:
     def paused(t: float) -> Probe:
         waits_ms = (ENDED_S - t) * 1000 + 1
-        if not _on(t):
+        if not on(t):
             return Probe(t, True, 1.0, True, 1.0)
         return Probe(t, waits_ms < 2000, min(waits_ms, 2000), waits_ms < 2000, min(waits_ms, 2000))
 
-    assert _judged(_fault(Effect("instance-down")), _probes(paused)).ok
+    assert judged(fault_of(Effect("instance-down")), probes_of(paused)).ok
 
 
 def test_a_recording_is_judged_by_what_its_observer_noted(run: MadeUp, tmp_path: Path) -> None:
