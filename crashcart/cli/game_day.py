@@ -22,18 +22,18 @@ def abort() -> None:
 @click.argument("text")
 def mark(text: str) -> None:
     """Put a mark on the timeline of the run that is under way: crashcart mark "mitigated". From any terminal."""
-    from crashcart.safety.operator import runs_under_way, say_mark
+    from crashcart.safety.operator import say_mark, timelines_under_way
 
-    for run in runs_under_way():
+    for run in timelines_under_way():
         click.echo(f"marked {run.run_id}: {say_mark(run.run_id, text)}")
 
 
 @cli.command("next")
 def next_() -> None:
     """End the phase that is being held (run --hold), as Enter does at the run's own terminal."""
-    from crashcart.safety.operator import ask_to_go_on, runs_under_way
+    from crashcart.safety.operator import ask_to_go_on, timelines_under_way
 
-    for run in runs_under_way():
+    for run in timelines_under_way():
         click.echo(f"{run.run_id}: {ask_to_go_on(run.run_id)} is over")
 
 

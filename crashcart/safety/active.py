@@ -30,6 +30,11 @@ class ActiveRun(msgspec.Struct, frozen=True):
     temporary: str = ""
     """Where it will be made, most likely."""
 
+    @property
+    def is_suite(self) -> bool:
+        """Not a run but what makes several, one after the other: it breaks nothing itself."""
+        return self.faultlog == os.devnull
+
 
 def state_home() -> Path:
     """`$XDG_STATE_HOME/crashcart`, by default `~/.local/state/crashcart`. It may not exist yet."""

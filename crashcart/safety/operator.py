@@ -42,6 +42,14 @@ def runs_under_way() -> tuple[ActiveRun, ...]:
     return runs
 
 
+def timelines_under_way() -> tuple[ActiveRun, ...]:
+    """Runs that have a timeline, without the suites that they are part of. UsageError where there is none."""
+    runs = tuple(run for run in runs_under_way() if not run.is_suite)
+    if not runs:
+        raise UsageError("no run is under way", remedy="a suite is between two of its runs: say it again in a moment")
+    return runs
+
+
 def cleaned(text: str) -> str:
     """One line without control characters, 200 characters at most. UsageError where nothing is left."""
     spaced = "".join(" " if char.isspace() else char for char in text)

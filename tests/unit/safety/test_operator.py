@@ -22,6 +22,7 @@ from crashcart.safety.operator import (
     cleaned,
     runs_under_way,
     say_mark,
+    timelines_under_way,
 )
 from crashcart.safety.processes import boot_id, own_ref
 
@@ -140,3 +141,13 @@ def test_a_terminal_that_goes_away_says_nothing(keyboard: int, monkeypatch: pyte
     word.hold("fault")
     monkeypatch.setattr(os, "tcgetpgrp", gone)
     assert not word.goes_on()
+
+
+def test_a_mark_goes_to_the_run_and_not_to_the_suite_that_it_is_part_of(under_way: Path) -> None:
+    suite = "20260101T000000Z-beef"
+    register(ActiveRun(suite, boot_id(), own_ref(), os.devnull, str(under_way)))
+    assert {run.run_id for run in runs_under_way()} == {RUN, suite}
+    assert [run.run_id for run in timelines_under_way()] == [RUN]
+    forget(RUN)
+    with pytest.raises(UsageError, match="between two of its runs"):
+        timelines_under_way()
