@@ -1,14 +1,14 @@
 """What this machine holds, learnt from valid runs: a pre-flight for the next one's load.
 
 How it is reckoned. Over the baseline of a valid run, whose objectives were met, it is measured how much CPU a completed
-order took, everything included (services, databases, proxies, Prometheus, load, harness), and how busy everybody else
-kept the machine. The rate that the machine is expected to hold is then
+order took, everything included (services, databases, proxies, Prometheus, load, harness). The rate that the machine is
+expected to hold is then
 
-    cores × (0.85 − the others' share) ÷ CPU of an order
+    cores × (0.85 − the neighbours' share now) ÷ CPU of an order
 
-0.85, because the knee lies there: at 21.6 ms an order, two cores held 80 orders a second and did not hold 86. It is
-an estimate: an order costs more where fewer of them share what a second costs anyway, and another day has other
-neighbours. A rate that was really held counts for itself where it is higher.
+0.85, because the knee lies there: at 21.6 ms an order, two cores held 80 orders a second and did not hold 86. CPU of an
+order is the median of the runs near the highest rate: an order costs more where fewer of them share what a second costs
+anyway. A rate that was really held counts where it is higher, if the neighbours were as busy then as they are now.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 import msgspec
+import psutil
 
 from crashcart.model.plan import Plan
 from crashcart.model.verdict import Outcome, Verdict
@@ -28,6 +30,13 @@ from crashcart.safety.active import state_home
 FORMAT = "crashcart/capacity/v1"
 BUSY_AT_MOST = 0.85
 WARN_OVER = 0.85
+NEAR_THE_HIGHEST = 0.8
+"""Runs at this share of the highest rate, or more, say what an order takes."""
+BELIEVED_FROM = 0.5
+"""Of the peak: measured at a lower rate, an order looks dearer than it will be, which is no ground to shout."""
+AS_BUSY = 0.05
+"""Shares of neighbours that differ by less are alike."""
+LOOKED_S = 0.3
 KEPT_EACH = 10
 KEPT_KEYS = 200
 MAX_BYTES = 4_000_000
@@ -62,36 +71,48 @@ class Foresight(msgspec.Struct, frozen=True):
     level: Level
     text: str
     share: float | None = None
-    """Of the peak in what is expected to hold; None where nothing is known."""
+    """Of the peak in what is expected to hold; None where nothing is known, or nothing is left."""
 
 
-def expected_per_s(held: Held) -> float:
-    """Purchase intents a second that the machine is expected to hold, by what that run showed."""
-    free = max(BUSY_AT_MOST - held.neighbours_share, 0.05)
-    return held.cores * free / (held.cpu_ms_per_order / 1000)
+def expected_per_s(cpu_ms_per_order: float, cores: int, neighbours_share: float) -> float:
+    """Purchase intents a second that so many cores are expected to hold beside such neighbours."""
+    free = max(BUSY_AT_MOST - neighbours_share, 0.0)
+    return cores * free / (cpu_ms_per_order / 1000)
 
 
-def foresee(plan: Plan, known: tuple[Held, ...]) -> Foresight:
-    """The plan's peak beside what the machine is expected to hold. Pure. Judged by the run at the highest rate."""
+def neighbours_now() -> float:
+    """The share of all cores that is in use, 0 to 1, looked at for 0.3 s: before a run starts it is all neighbours."""
+    return psutil.cpu_percent(interval=LOOKED_S) / 100
+
+
+def foresee(plan: Plan, known: tuple[Held, ...], neighbours_share: float) -> Foresight:
+    """The plan's peak beside what the machine is expected to hold, with neighbours who use that share now. Pure."""
     if not known:
         text = "not known yet on this machine; any valid run of this design tells (such as a short one without faults)"
         return Foresight("unknown", text)
-    best = max(known, key=lambda held: (held.per_s, held.wall))
-    highest = best.per_s
-    bound = max(expected_per_s(best), highest)
-    share = plan.peak_per_s / bound
-    level: Level = "over" if share > 1 else "near" if share > WARN_OVER else "fine"
-    others = f", others kept {best.neighbours_share:.0%} of them busy" if best.neighbours_share >= 0.005 else ""
-    text = (
-        f"peak {plan.peak_per_s:g}/s is {share:.0%} of the {bound:.0f}/s that this machine is expected to hold"
-        f" (an estimate: an order took {best.cpu_ms_per_order:.1f} ms of CPU at {best.per_s:.0f}/s"
-        f" on {best.cores} cores{others}; the highest rate held so far is {highest:.0f}/s)"
+    highest = max(held.per_s for held in known)
+    near = [held for held in known if held.per_s >= NEAR_THE_HIGHEST * highest]
+    cpu_ms, cores = median(held.cpu_ms_per_order for held in near), near[-1].cores
+    held_so = [held.per_s for held in known if held.neighbours_share > neighbours_share - AS_BUSY]
+    bound = max(expected_per_s(cpu_ms, cores, neighbours_share), *held_so, 0.0)
+    alone = max(expected_per_s(cpu_ms, cores, 0.0), highest)
+    share = plan.peak_per_s / bound if bound else None
+    basis = f"({cpu_ms:.1f} ms of CPU an order; neighbours use {neighbours_share:.0%} now)"
+    said = (
+        f"peak {plan.peak_per_s:g}/s is {share:.0%} of the {bound:.0f}/s that this machine is expected to hold {basis}"
+        if share is not None
+        else f"neighbours leave nothing of this machine for a peak of {plan.peak_per_s:g}/s {basis}"
     )
-    advice = {
-        "near": "; close to the knee: the run may come to nothing",
-        "over": "; MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s",
-    }
-    return Foresight(level, text + advice.get(level, ""), share)
+    if share is not None and share <= WARN_OVER:
+        return Foresight("fine", said, share)
+    if share is not None and share <= 1:
+        return Foresight("near", f"{said}; close to the knee: the run may come to nothing", share)
+    if plan.peak_per_s <= alone:
+        return Foresight("near", f"{said}; wait until they are done, or the run may come to nothing", share)
+    if highest < BELIEVED_FROM * plan.peak_per_s:
+        return Foresight("near", f"{said}; a guess: measured at no more than {highest:.0f}/s", share)
+    advice = "MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s"
+    return Foresight("over", f"{said}; {advice}", share)
 
 
 def measured(plan: Plan, verdict: Verdict, cores: int, wall: str) -> Held | None:
@@ -129,8 +150,7 @@ def remember(plan: Plan, verdict: Verdict, project: Path) -> str:
     path, key = _path(), key_of(plan, project)
     book, _ = _read(path)
     kept = dict(book.held)
-    rows = (*kept.pop(key, ()), held)
-    kept[key] = rows[-KEPT_EACH:]
+    kept[key] = _worth_keeping((*kept.pop(key, ()), held))
     for oldest in list(kept)[:-KEPT_KEYS]:
         del kept[oldest]
     partial = path.with_name(f"{path.name}.{os.getpid()}")
@@ -141,6 +161,13 @@ def remember(plan: Plan, verdict: Verdict, project: Path) -> str:
     except OSError as problem:
         return f"what this machine held can't be kept ({path}: {problem.strerror})"
     return ""
+
+
+def _worth_keeping(rows: tuple[Held, ...]) -> tuple[Held, ...]:
+    """The latest, and the highest rate however long ago it was."""
+    latest, older = rows[-KEPT_EACH:], rows[:-KEPT_EACH]
+    best = max(rows, key=lambda held: held.per_s)
+    return (best, *latest[1:]) if best in older else latest
 
 
 def _path() -> Path:

@@ -27,32 +27,37 @@ def at_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
-def capacity_of(project: Project, made: Plan, console: Console) -> Foresight:
-    """What is known of this machine for that plan; what can't be read is ignored with a word."""
-    from crashcart.capacity import foresee, recall
+def capacity_of(project: Project, made: Plan, console: Console, neighbours_share: float | None = None) -> Foresight:
+    """What is known of this machine for that plan; what can't be read is ignored with a word.
+
+    `neighbours_share` is measured, which takes 0.3 s, where it is not given.
+    """
+    from crashcart.capacity import foresee, neighbours_now, recall
 
     known, problem = recall(made, project.root)
     if problem:
         console.print(problem, markup=False, soft_wrap=True)
-    return foresee(made, known)
+    if neighbours_share is None:
+        neighbours_share = neighbours_now() if known else 0.0
+    return foresee(made, known, neighbours_share)
 
 
-def keep_capacity(project: Project, made: Plan, verdict: Verdict, console: Console) -> None:
-    """Learn from a run that counts."""
+def keep_capacity(project: Project, made: Plan, verdict: Verdict) -> str:
+    """Learn from a run that counts. Returns "" or why that could not be kept."""
     from crashcart.capacity import remember
 
-    problem = remember(made, verdict, project.root)
-    if problem:
-        console.print(problem, markup=False, soft_wrap=True)
+    return remember(made, verdict, project.root)
 
 
 def preflight(project: Project, plans: Sequence[Plan], console: Console, *, yes: bool) -> None:
     """Say what will be broken. At a terminal, unless `yes`, go on only when told to; click.Abort when told not to."""
+    from crashcart.capacity import neighbours_now
     from crashcart.reporting.plantext import render_blast, render_brief, render_capacity
 
     asks = at_terminal() and not yes and any(made.faults for made in plans)
+    neighbours_share = neighbours_now()
     for made in plans:
-        foreseen = capacity_of(project, made, console)
+        foreseen = capacity_of(project, made, console, neighbours_share)
         if asks and len(plans) == 1:
             render_blast(made, console)
             render_capacity(foreseen, console)

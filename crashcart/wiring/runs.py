@@ -98,6 +98,7 @@ def run_in(
     out = _new_recording(bench.runs_dir, made.name, run_id)
     prepared = Prepared(made, run_id, bench.project.root, out, bench.commit, bench.machine, os.environ, hold)
     not_undone: NotUndone | None = None
+    unkept = ""
     try:
         with make_view(made, console) as view:
             run(prepared, make_parts(made, run_id, view), interrupts)
@@ -107,9 +108,12 @@ def run_in(
         raise _no_room(error, out) from error
     try:
         verdict = _judged(bench.runs_dir, out)
-        tell(out, verdict)
+        # all that is to be kept is kept before anybody is told
         if hold is None:  # who holds a phase mends and tries things meanwhile
-            keep_capacity(bench.project, made, verdict, console)
+            unkept = keep_capacity(bench.project, made, verdict)
+        tell(out, verdict)
+        if unkept:
+            console.print(unkept, markup=False, soft_wrap=True)
     finally:
         # whatever becomes of the report: that something is still broken comes first
         if not_undone is not None:

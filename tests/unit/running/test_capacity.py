@@ -9,6 +9,7 @@ import pytest
 
 from crashcart import capacity
 from crashcart.capacity import Held, expected_per_s, foresee, measured, recall, remember
+from crashcart.model.plan import Plan
 from crashcart.model.verdict import Cost, Outcome, PhaseNumbers, Verdict
 from tests.unit.running.test_timeline import demo
 
@@ -49,32 +50,81 @@ def _verdict(**changed: object) -> Verdict:
     return msgspec.structs.replace(verdict, **changed)
 
 
+def _peak(per_s: float) -> Plan:
+    return msgspec.structs.replace(demo(), peak_per_s=per_s)
+
+
+def _held(**changed: object) -> Held:
+    return msgspec.structs.replace(HELD, **changed)
+
+
 def test_the_bound_is_the_free_cores_up_to_the_knee_over_what_an_order_takes() -> None:
     """2 × (0.85 − 0.05) cores ÷ 20 ms."""
-    assert expected_per_s(HELD) == pytest.approx(80.0)
+    assert expected_per_s(20.0, 2, 0.05) == pytest.approx(80.0)
+    assert expected_per_s(20.0, 2, 0.9) == 0.0
 
 
 @pytest.mark.parametrize(
     ("peak_per_s", "level", "says"),
-    [(40.0, "fine", "50% of the 80/s"), (70.0, "near", "close to the knee"), (90.0, "over", "MORE THAN IT HOLDS")],
+    [(40.0, "fine", "50% of the 80/s"), (70.0, "near", "close to the knee"), (86.0, "over", "MORE THAN IT HOLDS")],
 )
 def test_a_peak_is_told_as_a_share_and_warned_of(peak_per_s: float, level: str, says: str) -> None:
-    made = msgspec.structs.replace(demo(), peak_per_s=peak_per_s)
-    found = foresee(made, (HELD,))
+    found = foresee(_peak(peak_per_s), (_held(per_s=50.0),), 0.05)
     assert found.level == level
     assert says in found.text
-    assert "an estimate" in found.text
 
 
-def test_a_rate_that_was_really_held_counts_where_it_is_higher_than_the_estimate() -> None:
-    held = msgspec.structs.replace(HELD, per_s=100.0, cpu_ms_per_order=25.0)
-    assert foresee(demo(), (HELD, held)).share == pytest.approx(0.4)
+def test_it_is_said_in_one_short_line() -> None:
+    found = foresee(_peak(40.0), (_held(cpu_ms_per_order=12.5),), 0.04)
+    assert found.text == (
+        "peak 40/s is 31% of the 130/s that this machine is expected to hold"
+        " (12.5 ms of CPU an order; neighbours use 4% now)"
+    )
+
+
+def test_neighbours_count_as_they_are_now_not_as_they_were_then() -> None:
+    noisy = _held(neighbours_share=0.73, cpu_ms_per_order=13.6)
+    assert foresee(_peak(40.0), (noisy,), 0.0).level == "fine"
+    busy = foresee(_peak(40.0), (_held(neighbours_share=0.0),), 0.7)
+    assert busy.level == "near"
+    assert "wait until they are done" in busy.text
+    none_left = foresee(_peak(40.0), (_held(neighbours_share=0.0),), 0.9)
+    assert (none_left.level, none_left.share) == ("near", None)
+    assert "neighbours leave nothing" in none_left.text
+
+
+def test_a_rate_that_was_really_held_beside_such_neighbours_counts_where_it_is_higher() -> None:
+    held = _held(per_s=100.0, cpu_ms_per_order=25.0, neighbours_share=0.2)
+    assert foresee(_peak(40.0), (HELD, held), 0.2).share == pytest.approx(0.4)
+    assert foresee(_peak(40.0), (HELD, held), 0.45).share == pytest.approx(40 / 32)
+
+
+def test_what_an_order_takes_is_said_by_the_runs_near_the_highest_rate_and_none_of_them_alone() -> None:
+    cheap, dear, slow = (_held(cpu_ms_per_order=ms) for ms in (19.0, 35.0, 20.0))
+    few = _held(per_s=9.0, cpu_ms_per_order=60.0)
+    assert "(20.0 ms of CPU an order" in foresee(_peak(40.0), (cheap, dear, slow, few), 0.0).text
+
+
+def test_nobody_shouts_on_the_ground_of_a_run_at_a_low_rate() -> None:
+    found = foresee(_peak(120.0), (_held(per_s=9.0, cpu_ms_per_order=30.0),), 0.0)
+    assert found.level == "near"
+    assert "a guess: measured at no more than 9/s" in found.text
+
+
+def test_the_highest_rate_is_remembered_however_long_ago_it_was() -> None:
+    baseline = _verdict().phases[0]
+    remember(demo(), _verdict(phases=(msgspec.structs.replace(baseline, offered=1600),)), Path())
+    for _ in range(2 * capacity.KEPT_EACH):
+        remember(demo(), _verdict(), Path())
+    known, _ = recall(demo(), Path())
+    assert len(known) == capacity.KEPT_EACH
+    assert max(held.per_s for held in known) == 80.0
 
 
 def test_the_first_time_nothing_is_known_and_it_is_said_how_to_find_out() -> None:
     known, problem = recall(demo(), Path())
     assert (known, problem) == ((), "")
-    found = foresee(demo(), known)
+    found = foresee(demo(), known, 0.0)
     assert found.share is None
     assert "any valid run" in found.text
 
