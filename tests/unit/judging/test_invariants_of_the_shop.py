@@ -11,8 +11,8 @@ import pytest
 
 from crashcart.judging.shared import make_shared
 from crashcart.loading.truth import read_truth
-from crashcart.model.recording import INTENT_COLUMNS
 from crashcart.model.truth import Truth
+from tests.unit.judging.shop_books import Books
 
 ROOT = Path(__file__).parents[3]
 INVARIANTS = sorted(path.stem for path in (ROOT / "stack/truth/invariants").glob("*.sql"))
@@ -21,88 +21,6 @@ INVARIANTS = sorted(path.stem for path in (ROOT / "stack/truth/invariants").glob
 @pytest.fixture(scope="module")
 def truth() -> Truth:
     return read_truth(ROOT / "stack/truth", "stack/truth")
-
-
-class Books:
-    """The shop's books after four purchases: three accepted (one failed over to psp-b), one declined."""
-
-    def __init__(self, truth: Truth) -> None:
-        self.truth = truth
-        self.database = duckdb.connect()
-        for name, columns in {**{k: v.columns for k, v in truth.sources.items()}, "intents": INTENT_COLUMNS}.items():
-            self.database.execute(f"CREATE TABLE {name} ({', '.join(f'{c} {kind}' for c, kind in columns.items())})")
-        for n in (1, 2, 3):
-            self.intent(n, "ok")
-            self.order(n, "accepted")
-            self.insert("holds", order_id=f"o{n}", state="confirmed")
-            self.insert("hold_lines", order_id=f"o{n}", sku="G1", quantity=1)
-            self.insert("mail", key=f"m{n}", order_id=f"o{n}", reference=f"R-{n}", template="order-confirmation")
-            self.entry("psp_b" if n == 3 else "psp_a", n, "charge")
-            processor = "psp-b" if n == 3 else "psp-a"
-            self.charge(n, "captured", processor)
-        self.entry("psp_a", 3, "void", amount_cents=0)
-        self.intent(4, "declined")
-        self.order(4, "rejected_declined")
-        self.entry("psp_a", 4, "decline")
-        self.insert("holds", order_id="o4", state="released")
-        self.insert("hold_lines", order_id="o4", sku="G1", quantity=1)
-        self.charge(4, "declined", "psp-a")
-        self.insert("products", sku="G1", initial=10, restocked=2, on_hand=9)
-
-    def insert(self, table: str, **row: Any) -> None:
-        marks = ", ".join("?" for _ in row)
-        self.database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
-
-    def intent(self, n: int, outcome: str) -> None:
-        self.insert(
-            "intents",
-            id=f"k{n}",
-            outcome=outcome,
-            sent_s=float(n),
-            reference=f"R-{n}",
-            order_id=f"o{n}" if outcome == "ok" else None,
-            total_cents=100,
-            lines='[["G1",1]]',
-        )
-
-    def order(self, n: int, state: str) -> None:
-        self.insert(
-            "orders", order_id=f"o{n}", idempotency_key=f"k{n}", reference=f"R-{n}", state=state, total_cents=100
-        )
-
-    def charge(self, n: int, state: str, processor: str) -> None:
-        row = {"key": f"k{n}", "order_id": f"o{n}", "reference": f"R-{n}", "amount_cents": 100}
-        self.insert("charges", **row, state=state, processor=processor)
-
-    def entry(self, ledger: str, n: int, entry: str, *, amount_cents: int = 100, key: str = "") -> None:
-        key = key or f"{ledger}-{n}"
-        self.insert(ledger, entry=entry, key=key, order_id=f"o{n}", reference=f"R-{n}", amount_cents=amount_cents)
-
-    def do(self, sql: str) -> None:
-        self.database.execute(sql)
-
-    def share(self) -> None:
-        """What the judge makes before it asks anything."""
-        for name in self.truth.shared:
-            self.database.execute(f"DROP TABLE IF EXISTS {name}")
-        assert make_shared(self.database, self.truth) == {}
-
-    def witnesses(self, name: str) -> list[dict[str, Any]]:
-        self.share()
-        invariant = next(one for one in self.truth.invariants if one.name == name)
-        found = self.database.execute(f"SELECT * FROM ({invariant.sql.rstrip(';')})")
-        columns = [column[0] for column in found.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
-
-    def examined(self, name: str) -> int:
-        invariant = next(one for one in self.truth.invariants if one.name == name)
-        row = self.database.execute(invariant.examined_sql).fetchone()
-        assert row is not None
-        return int(row[0])
-
-    def confirmed(self) -> set[tuple[str, str]]:
-        self.share()
-        return set(self.database.execute(self.truth.exclusions_sql.rstrip().rstrip(";")).fetchall())
 
 
 @pytest.fixture
@@ -354,7 +272,8 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     (
         "no-double-charge",
         "of a second charge only a part was handed back",
-        "INSERT INTO psp_b (entry, key, order_id, amount_cents) VALUES ('charge', 'x', 'o1', 100), ('refund', 'x', 'o1', 1)",
+        "INSERT INTO psp_b (entry, key, order_id, amount_cents)"
+        " VALUES ('charge', 'x', 'o1', 100), ('refund', 'x', 'o1', 1)",
         {"captures": 2, "charged_cents": 199},
     ),
     (
