@@ -272,8 +272,8 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     (
         "no-double-charge",
         "of a second charge only a part was handed back",
-        "INSERT INTO psp_b (entry, key, order_id, amount_cents)"
-        " VALUES ('charge', 'x', 'o1', 100), ('refund', 'x', 'o1', 1)",
+        """INSERT INTO psp_b (entry, key, order_id, amount_cents)
+           VALUES ('charge', 'x', 'o1', 100), ('refund', 'x', 'o1', 1)""",
         {"captures": 2, "charged_cents": 199},
     ),
     (
