@@ -16,7 +16,7 @@ def test_a_new_project_carries_its_folders_name_and_can_be_read(tmp_path: Path) 
     assert project.design_names() == ("books-more",)
     assert project.design("books-more").entry == "api"
     assert [path.stem for path in project.experiment_paths()] == ["slow-database"]
-    assert len(project.slos) == 3
+    assert len(project.slos) == 4
     assert len(project.truth.invariants) == 2
     assert all((folder / path).is_file() for path in written)
     assert not [path for path in written if NAME in (folder / path).read_text(encoding="utf-8")]
