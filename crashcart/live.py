@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,38 +14,38 @@ from rich.table import Table
 from rich.text import Text
 
 from crashcart.model.plan import Plan
+from crashcart.outlet import Outlet
 from crashcart.ports import Snapshot
 
 PLAIN_EVERY_S = 5.0
+TABLES_WAIT_BYTES = 8_192
+"""Of a terminal that is held: four tables or so. They are out of date when it goes on."""
+NOTES_WAIT_BYTES = 65_536
 
 
-class _Screen:
-    """A console that may go away: that nobody reads it is no reason to leave a run half-way."""
+class _Pen:
+    """Writes lines while somebody reads them; the run goes on all the same."""
 
-    def __init__(self) -> None:
-        self._gone = False
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._left_out = 0
 
-    def draw(self, what: Callable[[], object]) -> None:
-        """Draw, if there is anything to draw on."""
-        if self._gone:
+    def waiting_bytes(self) -> int:
+        """What was written and not read yet."""
+        way_out: object = self._console.file
+        return way_out.waiting_bytes if isinstance(way_out, Outlet) else 0
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line, with the seconds since the beginning, unless too many wait to be read."""
+        if self.waiting_bytes() > NOTES_WAIT_BYTES:
+            self._left_out += 1
             return
-        try:
-            what()
-        except BrokenPipeError:  # who reads the pipe has left; the end of the command says so
-            self._gone = True
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            self._gone = True
-            _to_nowhere()
-
-
-def _to_nowhere() -> None:
-    """The terminal is gone: whatever is still said to it would raise, at the interpreter's end, too."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
+        if self._left_out:
+            self._console.print(f"          … {self._left_out} lines are left out: nobody read", style="dim")
+            self._left_out = 0
+        line = Text(f"{time.monotonic() - self._began:7.1f} s  {text}", style=style)
+        self._console.print(line, soft_wrap=True)
 
 
 class PlainView:
@@ -56,9 +53,7 @@ class PlainView:
 
     def __init__(self, plan: Plan, console: Console) -> None:
         self._plan = plan
-        self._console = console
-        self._screen = _Screen()
-        self._began = time.monotonic()
+        self._pen = _Pen(console)
         self._next_s = 0.0
 
     def __enter__(self) -> Self:
@@ -69,8 +64,7 @@ class PlainView:
 
     def note(self, text: str) -> None:
         """One line, with the seconds since the beginning."""
-        line = Text(f"{time.monotonic() - self._began:7.1f} s  {text}")
-        self._screen.draw(lambda: self._console.print(line, soft_wrap=True))
+        self._pen.line(text)
 
     def show(self, snapshot: Snapshot) -> None:
         """A line now and then."""
@@ -88,9 +82,7 @@ class LiveView:
 
     def __init__(self, plan: Plan, console: Console) -> None:
         self._plan = plan
-        self._console = console
-        self._began = time.monotonic()
-        self._screen = _Screen()
+        self._pen = _Pen(console)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -100,16 +92,16 @@ class LiveView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._screen.draw(lambda: self._live.__exit__(kind, error, trace))
+        self._live.__exit__(kind, error, trace)
 
     def note(self, text: str) -> None:
         """Stays above the table."""
-        line = Text(f"{time.monotonic() - self._began:7.1f} s  {text}", style="dim")
-        self._screen.draw(lambda: self._live.console.print(line))
+        self._pen.line(text, style="dim")
 
     def show(self, snapshot: Snapshot) -> None:
-        """Redraw."""
-        self._screen.draw(lambda: self._live.update(self._draw(snapshot), refresh=True))
+        """Redraw, unless the one before has not been read: the latest is what counts."""
+        if self._pen.waiting_bytes() <= TABLES_WAIT_BYTES:
+            self._live.update(self._draw(snapshot), refresh=True)
 
     def _draw(self, snapshot: Snapshot) -> RenderableType:
         head = Text.assemble(

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import IO, Any
 
-STDERR = 2
+from crashcart.outlet import let_go_of_terminal
 
 
 class Screen:
@@ -41,11 +41,7 @@ class Screen:
 
     def _hung_up(self, error: OSError) -> None:
         """Redirect what stands for that terminal, so that also what Python flushes at its very end goes nowhere."""
-        terminal = os.fstat(self._stream.fileno())
-        if error.errno != errno.EIO or not stat.S_ISCHR(terminal.st_mode):
+        descriptor = self._stream.fileno()
+        if error.errno != errno.EIO or not stat.S_ISCHR(os.fstat(descriptor).st_mode):
             raise error
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for descriptor in {self._stream.fileno(), STDERR}:
-            if os.fstat(descriptor).st_rdev == terminal.st_rdev:
-                os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+        let_go_of_terminal(descriptor)

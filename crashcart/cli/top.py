@@ -12,6 +12,7 @@ import click
 
 import crashcart
 from crashcart.model.errors import CrashcartError, ExitStatus
+from crashcart.outlet import last_word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +58,7 @@ def main() -> None:
         error.show()
         sys.exit(ExitStatus.USAGE)
     except CrashcartError as error:
-        click.echo(f"crashcart: {error}", err=True)
+        last_word(f"crashcart: {error}")
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
@@ -65,7 +66,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitStatus.OURS)
     except Exception as error:  # noqa: BLE001 - the top of the process: whatever it is, say so in one line and keep the trace
-        click.echo(f"crashcart: an error of our own: {error!r}\n  {_keep_trace()}", err=True)
+        last_word(f"crashcart: an error of our own: {error!r}\n  {_keep_trace()}")
         sys.exit(ExitStatus.OURS)
     sys.exit(status if isinstance(status, int) else ExitStatus.PASS)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from crashcart.loading import Project
 from crashcart.model.errors import CrashcartError, ExitStatus, UsageError
 from crashcart.model.plan import Plan
+from crashcart.outlet import never_waiting
 from crashcart.wiring.choosing import choose, parse_tags
 from crashcart.wiring.plans import make_plans
 from crashcart.wiring.preflight import make_held_plan, preflight
@@ -77,9 +78,10 @@ def run_suite(project: Project, request: RunRequest, console: Console) -> int:
         console.print(note, markup=False)
     bench = make_bench(project, request.out or project.runs_dir)
     preflight(project, plans, console, yes=request.yes)
-    if len(plans) == 1 and not request.is_suite:
-        return _run_alone(bench, plans[0], console)
-    return _run_several(bench, plans, request, console)
+    with never_waiting(console):
+        if len(plans) == 1 and not request.is_suite:
+            return _run_alone(bench, plans[0], console)
+        return _run_several(bench, plans, request, console)
 
 
 def _run_held(project: Project, request: RunRequest, phase: str, console: Console) -> int:
@@ -88,7 +90,8 @@ def _run_held(project: Project, request: RunRequest, phase: str, console: Consol
     made, hold = make_held_plan(project, request.experiments[0], request.overrides, phase, request.hold_at_most)
     bench = make_bench(project, request.out or project.runs_dir)
     preflight(project, (made,), console, yes=request.yes)
-    return _run_alone(bench, made, console, hold)
+    with never_waiting(console):
+        return _run_alone(bench, made, console, hold)
 
 
 def _run_alone(bench: Bench, made: Plan, console: Console, hold: Hold | None = None) -> int:
