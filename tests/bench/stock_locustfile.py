@@ -1,4 +1,4 @@
-"""The same requests and checks as people write them for stock Locust: its fast client in a tight loop."""
+"""What people write for stock Locust and its fast client. One of these is chosen on the command line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,27 @@ from locust import FastHttpUser, task
 _SKU = "G00001"
 
 
-class Stock(FastHttpUser):
-    """Pages, a cart, now and then an order, as `mix` in load.yaml has them."""
+class OneGetATask(FastHttpUser):
+    """As a user is usually written. Not to wait between tasks is Locust's own default."""
+
+    @task
+    def page(self) -> None:
+        """One page."""
+        self.client.get(f"/products/{_SKU}", name="/products/[sku]")
+
+
+class TightLoop(FastHttpUser):
+    """As fast as it goes: Locust's choice of the next task is never come to."""
+
+    @task
+    def pages(self) -> None:
+        """Pages, until the process ends."""
+        while True:
+            self.client.get(f"/products/{_SKU}", name="/products/[sku]")
+
+
+class Visits(FastHttpUser):
+    """Pages, a cart, now and then an order, as `mix` in load.yaml has them, with the checks that ours make."""
 
     @task
     def visit(self) -> None:
