@@ -71,7 +71,7 @@ class Foresight(msgspec.Struct, frozen=True):
     level: Level
     text: str
     share: float | None = None
-    """Of the peak in what is expected to hold; None where nothing is known, or nothing is left."""
+    """Of the peak in what is expected to hold; None where that is not known, or up to the neighbours."""
 
 
 def expected_per_s(cpu_ms_per_order: float, cores: int, neighbours_share: float) -> float:
@@ -96,23 +96,29 @@ def foresee(plan: Plan, known: tuple[Held, ...], neighbours_share: float) -> For
     held_so = [held.per_s for held in known if held.neighbours_share > neighbours_share - AS_BUSY]
     bound = max(expected_per_s(cpu_ms, cores, neighbours_share), *held_so, 0.0)
     alone = max(expected_per_s(cpu_ms, cores, 0.0), highest)
-    share = plan.peak_per_s / bound if bound else None
-    basis = f"({cpu_ms:.1f} ms of CPU an order; neighbours use {neighbours_share:.0%} now)"
+    cost, peak = f"{cpu_ms:.1f} ms of CPU an order", f"peak {plan.peak_per_s:g}/s"
+    if plan.peak_per_s > alone:
+        said = (
+            f"{peak} is {plan.peak_per_s / alone:.0%} of the {alone:.0f}/s that this machine holds by itself ({cost})"
+        )
+        if highest < BELIEVED_FROM * plan.peak_per_s:
+            return Foresight(
+                "near", f"{said}; a guess: measured at no more than {highest:.0f}/s", plan.peak_per_s / alone
+            )
+        advice = "MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s"
+        return Foresight("over", f"{said}; {advice}", plan.peak_per_s / alone)
+    if plan.peak_per_s > bound:
+        takes = plan.peak_per_s * cpu_ms / 1000 / cores
+        said = f"{peak} takes {takes:.0%} of this machine ({cost}) and neighbours use {neighbours_share:.0%} now"
+        return Foresight("near", f"{said}; wait until they are done, or the run may come to nothing")
+    share = plan.peak_per_s / bound
     said = (
-        f"peak {plan.peak_per_s:g}/s is {share:.0%} of the {bound:.0f}/s that this machine is expected to hold {basis}"
-        if share is not None
-        else f"neighbours leave nothing of this machine for a peak of {plan.peak_per_s:g}/s {basis}"
+        f"{peak} is {share:.0%} of the {bound:.0f}/s that this machine is expected to hold"
+        f" ({cost}; neighbours use {neighbours_share:.0%} now)"
     )
-    if share is not None and share <= WARN_OVER:
+    if share <= WARN_OVER:
         return Foresight("fine", said, share)
-    if share is not None and share <= 1:
-        return Foresight("near", f"{said}; close to the knee: the run may come to nothing", share)
-    if plan.peak_per_s <= alone:
-        return Foresight("near", f"{said}; wait until they are done, or the run may come to nothing", share)
-    if highest < BELIEVED_FROM * plan.peak_per_s:
-        return Foresight("near", f"{said}; a guess: measured at no more than {highest:.0f}/s", share)
-    advice = "MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s"
-    return Foresight("over", f"{said}; {advice}", share)
+    return Foresight("near", f"{said}; close to the knee: the run may come to nothing", share)
 
 
 def measured(plan: Plan, verdict: Verdict, cores: int, wall: str) -> Held | None:
