@@ -77,7 +77,7 @@ def _of_one(
         if not slo.only_failures and sure < minimum:
             what = (
                 f"the phase {phase.name} is too short for {slo.name} of {cohort}: about {expected:.0f} events, "
-                f"and an objective of {wanted:g} needs {minimum}"
+                f"of which {max(0, math.floor(sure))} are sure, and an objective of {wanted:g} needs {minimum}"
             )
             raise file.error(
                 path, what, f"lengthen timeline.{phase.name}, raise load.peak_per_s, or lower the objective"
