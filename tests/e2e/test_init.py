@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from crashcart.model.verdict import Outcome
 from crashcart.safety.faultlog import open_steps, read_log
 from tests.e2e.conftest import Harness, Recording, nothing_is_left_of
@@ -22,6 +24,7 @@ SHORT = (
 """As short as its objectives can be judged on."""
 
 
+@pytest.mark.nightly
 def test_a_new_project_runs_as_it_stands_by_the_line_that_it_prints(tiny: Harness, tmp_path: Path) -> None:
     said = _call(tiny, tmp_path, "init", "my shop")
     assert said.returncode == 0, said.stderr
