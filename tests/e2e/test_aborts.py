@@ -31,6 +31,8 @@ expect:
   baseline: [{slo: browse-availability}]
 """
 
+CTRL_S = "\x13"
+
 How = Callable[[Harness, "subprocess.Popen[str]"], None]
 
 
@@ -187,6 +189,25 @@ def test_a_terminal_that_goes_away_ends_the_run_and_leaves_nothing(tiny: Harness
     assert recording.verdict.exit_status == 130
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(120)
+def test_a_terminal_that_is_held_holds_up_neither_the_run_nor_its_end(tiny: Harness, tmp_path: Path) -> None:
+    path = tmp_path / "steady.yaml"
+    path.write_text(STEADY, encoding="utf-8")
+    terminal = at_a_terminal(tiny, "run", str(path), "--out", str(tiny.runs))
+    recording = tiny.wait_for_recorded('"event":"load-started"')
+    terminal.press(CTRL_S)  # not one byte is taken from now on, and nobody reads
+    _, status = os.waitpid(terminal.pid, 0)
+    os.close(terminal.far)
+    verdict = recording.verdict
+    assert os.waitstatus_to_exitcode(status) == verdict.exit_status
+    assert recording.manifest.ended == "completed"
+    assert not recording.events("died")
+    assert (recording.path / "report.html").is_file()
+    is_clean(tiny, recording)
+
+
+@pytest.mark.nightly
 @pytest.mark.timeout(120)
 def test_a_held_phase_goes_on_until_enter_and_is_judged_by_the_times_it_had(tiny: Harness) -> None:
     options = ("--yes", "--hold", "fault", "--hold-at-most", "10m", "--set", "load.peak_per_s=20")
