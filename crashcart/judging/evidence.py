@@ -153,7 +153,7 @@ def _clients(fault: PlannedFault, link: str) -> frozenset[str]:
 
 def _unmet(fault: PlannedFault, calls: int, silent: Sequence[str]) -> Sequence[str]:
     if silent:
-        return [f"no counter tells of calls on {', '.join(silent)}"]
+        return [f"no counter tells of calls on {', '.join(silent)}: its client must count them as link_calls_total"]
     if fault.links and calls < fault.min_calls:
         what = f"its clients made {calls} calls on it meanwhile, {fault.min_calls} are needed"
         return [f"{what}: raise load.peak_per_s, or let it last longer"]

@@ -82,7 +82,7 @@ def _doubt(tape: Tape, shoppers: Shoppers) -> str:
     unknown = shoppers.count(lambda group: group.outcome == "unknown") - resolved
     allowed = tape.plan.truth.max_unknown_share
     if offered and unknown > offered * allowed:
-        return f"{percent(unknown / offered)} of the intents ended unknown, {percent(allowed)} may"
+        return f"{percent(unknown / offered)} of the intents ended unknown, {percent(allowed)} may (maxUnknownShare)"
     return ""
 
 
