@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -121,22 +123,23 @@ def test_servers_of_every_protocol_are_asked_in_their_own_words(
 ) -> None:
     account = server_account()
     postgres, valkey = _free_address(ports), _free_address(ports)
-    data = tmp_path / "data"
+    # not below pytest's own folder: each session of pytest closes that to other accounts again, also another one's
+    home = Path(tempfile.mkdtemp(prefix="crashcart-probed-"))
+    home.chmod(0o755)
+    data = home / "data"
     data.mkdir()
     if account.uid is not None:
         os.chown(data, account.uid, account.gid or 0)
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-                folder.chmod(folder.stat().st_mode | 0o011)
     as_account = {"user": account.uid, "group": account.gid, "cwd": data}
-    subprocess.run(
-        [toolbox.postgres.path / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
-        check=True,
-        capture_output=True,
-        **as_account,  # type: ignore[call-overload]
-    )
     port = postgres.rpartition(":")[2]
     with ExitStack() as leaving:
+        leaving.callback(shutil.rmtree, home)
+        subprocess.run(
+            [toolbox.postgres.path / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"],
+            check=True,
+            capture_output=True,
+            **as_account,  # type: ignore[call-overload]
+        )
         argv = [str(toolbox.postgres.path / "postgres"), "-D", str(data), "-p", port, "-k", str(data)]
         # killed, Postgres would leave shared memory behind
         leaving.enter_context(_server(argv, signal.SIGQUIT, **as_account))
