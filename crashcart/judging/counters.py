@@ -13,8 +13,9 @@ import msgspec
 from crashcart.judging.tape import Tape
 from crashcart.model.slo import COHORT_LABEL, PHASE_LABEL, Selector
 
+# A sample that is infinite, or no number at all, is written down as null: JSON has no other word for it.
 _SERIES = """
-SELECT metric, labels, list(t ORDER BY t) AS times, list(value ORDER BY t) AS readings
+SELECT metric, labels, list(t ORDER BY t) AS times, list(coalesce(value, 'nan'::DOUBLE) ORDER BY t) AS readings
 FROM recording.series WHERE list_contains(?, metric) GROUP BY metric, labels ORDER BY metric, labels
 """
 
@@ -37,9 +38,10 @@ class Series:
     def grown(self, since_s: float = -math.inf, until_s: float = math.inf) -> float:
         """By how much it grew between the first sample from `since_s` on and the last until `until_s`.
 
-        A counter that begins again at 0 counts from there on.
+        A counter that begins again at 0 counts from there on. What is no number tells nothing.
         """
-        inside = [v for t, v in zip(self.times, self.values, strict=True) if since_s <= t <= until_s]
+        samples = zip(self.times, self.values, strict=True)
+        inside = [v for t, v in samples if since_s <= t <= until_s and math.isfinite(v)]
         return sum(later - earlier if later >= earlier else later for earlier, later in pairwise(inside))
 
     @property

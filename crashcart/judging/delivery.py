@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from crashcart.judging.counters import Counters
+from crashcart.judging.counters import Counters, Series
 from crashcart.judging.numbers import percent, poisson_bounds
 from crashcart.judging.shoppers import LOAD_PROBLEMS, OUTCOMES, Shoppers
 from crashcart.judging.tape import Tape
 from crashcart.model.errors import UsageError
 from crashcart.model.plan import Phase, Plan
 from crashcart.model.profiles import PROFILES, expected_count
-from crashcart.model.slo import Selector
+from crashcart.model.slo import PHASE_LABEL, Selector
 from crashcart.model.verdict import ValidityCheck
 
 STARTED_SHARE = 0.99
@@ -29,6 +29,7 @@ def load_delivered(tape: Tape) -> ValidityCheck:
     title = "the planned load was offered"
     rows = {t: (scheduled, started) for t, scheduled, started in tape.rows(_PACE)}
     troubles = [trouble for phase in tape.reached for trouble in _phase_troubles(tape.plan, phase, rows)]
+    troubles += _out_of_place(tape, rows)
     last_s = tape.reached[-1].end_s if tape.reached else 0.0
     scheduled = sum(row[0] for second, row in rows.items() if second < last_s)
     started = sum(row[1] for second, row in rows.items() if second < last_s)
@@ -39,6 +40,28 @@ def load_delivered(tape: Tape) -> ValidityCheck:
 
 
 _PACE = "SELECT t, scheduled, started FROM recording.pace WHERE t IS NOT NULL ORDER BY t"
+
+
+_PLANNED = "SELECT phase, min(planned_s), max(planned_s) FROM intents GROUP BY phase ORDER BY phase"
+_ROUNDED_S = 0.001
+
+
+def _out_of_place(tape: Tape, rows: Mapping[int, tuple[int, int]]) -> Iterator[str]:
+    """What contradicts the times of the phases: a purchase planned outside its own, a load that goes on after the last.
+
+    Who comes in the last moment of the last phase means to click after it.
+    """
+    end_s = tape.plan.phases[-1].end_s
+    spans = {phase.name: (phase.start_s, phase.end_s) for phase in tape.plan.phases}
+    for name, first_s, last_s in tape.rows(_PLANNED):
+        from_s, to_s = spans.get(name, (math.inf, -math.inf))
+        begins_early = first_s is None or first_s < from_s - _ROUNDED_S
+        if begins_early or (to_s < end_s and last_s > to_s + _ROUNDED_S):
+            told = "at no known time" if first_s is None else f"from {first_s:.1f} s to {last_s:.1f} s"
+            yield f"{name}: its purchases were planned {told}, which is not when the phase was"
+    after = sum(scheduled for second, (scheduled, _) in rows.items() if second >= end_s)
+    if after:
+        yield f"{after} sessions were scheduled after the last phase, which ended at {end_s:g} s"
 
 
 def _phase_troubles(plan: Plan, phase: Phase, rows: dict[int, tuple[int, int]]) -> Iterator[str]:
@@ -148,6 +171,7 @@ def counters_whole(tape: Tape, counters: Counters, selectors: Sequence[Selector]
     instances = {instance for instance, _, _ in ends}
     wrong = [] if len(ends) == len(instances) else ["some series begin later or end earlier than others"]
     wrong += [f"{one.metric} fell: the load was started again" for one in mine if one.fell][:1]
+    wrong += _unlike(mine)
     by_rest: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, float]] = {}
     for one in mine:
         rest = tuple(sorted((label, value) for label, value in one.labels.items() if label != "cohort"))
@@ -159,6 +183,21 @@ def counters_whole(tape: Tape, counters: Counters, selectors: Sequence[Selector]
     if selectors and not mine:
         wrong.append("no data: nothing was scraped of the load")
     return ValidityCheck("counters-whole", title, not wrong, "; ".join(wrong[:3]) or f"{len(mine)} series")
+
+
+def _unlike(series: Sequence[Series]) -> Iterator[str]:
+    """Every counter stands at 0 from the start, in every phase: one that is missing in some was lost, not quiet."""
+    by_kind: dict[tuple[str, tuple[tuple[str, str], ...]], set[str]] = {}
+    for one in series:
+        labels = tuple(sorted((label, value) for label, value in one.labels.items() if label != PHASE_LABEL))
+        by_kind.setdefault((one.metric, labels), set()).add(one.labels.get(PHASE_LABEL, ""))
+    everywhere = {
+        metric: set().union(*(seen for (name, _), seen in by_kind.items() if name == metric)) for metric, _ in by_kind
+    }
+    for (metric, labels), seen in sorted(by_kind.items()):
+        if seen != everywhere[metric]:
+            inner = ",".join(f'{label}="{value}"' for label, value in labels)
+            yield f"{metric}{{{inner}}} was lost in {', '.join(sorted(everywhere[metric] - seen))}"
 
 
 def _adds_up(by_cohort: Mapping[str, float], dimensions: Mapping[str, Mapping[str, float]]) -> bool:
@@ -181,5 +220,10 @@ def _scraped(counters: Counters, phase: str) -> dict[str, dict[str, int]]:
             name = one.metric
         by_cohort = found.setdefault(name, {})
         cohort = one.labels.get("cohort", "")
-        by_cohort[cohort] = by_cohort.get(cohort, 0) + round(one.values[-1])
+        by_cohort[cohort] = by_cohort.get(cohort, 0) + _whole(one.values[-1])
     return found
+
+
+def _whole(value: float) -> int:
+    """What is no number was counted by nobody."""
+    return round(value) if math.isfinite(value) else 0

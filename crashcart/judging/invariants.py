@@ -68,8 +68,8 @@ def _broken(tape: Tape) -> str:
 
 def _doubt(tape: Tape, shoppers: Shoppers) -> str:
     """Why a book in which nothing is wrong proves nothing; empty where it does."""
-    if tape.first("quiesced") is None:
-        restless = tape.first("not-quiesced")
+    restless = tape.first("not-quiesced")
+    if restless is not None or tape.first("quiesced") is None:
         if restless is None:
             return "nobody made sure that the shop was at rest when its books were read"
         pending = restless.data.get("pending", {})

@@ -118,10 +118,19 @@ class _Step(msgspec.Struct, frozen=True):
 
 class _Books(msgspec.Struct, frozen=True):
     errors: dict[str, str] = {}
+    rows: dict[str, int] = {}
 
 
 class _Pending(msgspec.Struct, frozen=True):
     pending: dict[str, int | None] = {}
+
+
+class _Part(msgspec.Struct, frozen=True):
+    part: str
+
+
+class _Hung(_Part, frozen=True):
+    silent_s: float = 0.0
 
 
 class _Gate(msgspec.Struct, frozen=True):
@@ -138,6 +147,9 @@ _SHAPES: dict[str, type[msgspec.Struct]] = {
     "books-read": _Books,
     "not-quiesced": _Pending,
     "gate": _Gate,
+    "died": _Part,
+    "hung": _Hung,
+    "restarted": _Part,
 }
 """What the judge relies on of events."""
 

@@ -9,6 +9,7 @@ import msgspec
 from crashcart.judging.delivery import LOAD_JOB
 from crashcart.judging.evidence import Window
 from crashcart.judging.numbers import counted
+from crashcart.judging.shared import named
 from crashcart.judging.tape import Tape
 from crashcart.model.plan import PlannedFault
 from crashcart.model.recording import Event
@@ -255,5 +256,17 @@ def recording(tape: Tape) -> ValidityCheck:
     if tape.manifest is None:
         troubles.append("it has no manifest: the run was cut short")
     troubles += [f"{name}.jsonl holds lines that are not what they should be" for name in tape.unreadable]
+    troubles += _rows_lost(tape)
     told = f"{len(tape.manifest.files)} files, hashes as recorded" if tape.manifest else ""
     return ValidityCheck("recording", title, not troubles, "; ".join(troubles) or told)
+
+
+def _rows_lost(tape: Tape) -> Iterator[str]:
+    """Tables of the books that hold other rows than were read."""
+    read = tape.first("books-read")
+    rows = read.data.get("rows", {}) if read else {}
+    there = {name for (name,) in tape.rows("SELECT view_name FROM duckdb_views() WHERE NOT internal")}
+    for name in sorted(there & set(rows) & set(tape.plan.truth.sources)):
+        found = int(tape.rows(f"SELECT count(*) FROM {named(name)}")[0][0])  # noqa: S608 - a quoted name
+        if found != rows[name]:
+            yield f"the table {name} of the books holds {found} rows, {rows[name]} were read"
