@@ -7,7 +7,15 @@ from typing import Literal
 
 import msgspec
 
-from crashcart.model.verdict import LinkNumbers, ObjectiveResult, Outcome, PhaseNumbers, RecoveryResult, Verdict
+from crashcart.model.verdict import (
+    InvariantResult,
+    LinkNumbers,
+    ObjectiveResult,
+    Outcome,
+    PhaseNumbers,
+    RecoveryResult,
+    Verdict,
+)
 from crashcart.reporting import words
 from crashcart.shelf.noise import Shares, moved
 
@@ -27,6 +35,7 @@ CPU_SHARE = 0.15
 NEIGHBOURS_SHARE = 0.1
 EVIDENCE_MS, EVIDENCE_SHARE = 5.0, 0.1
 
+_IN_ONE = "expected in one of them only"
 _RANK = {Outcome.PASS: 2, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 0}
 
 
@@ -94,7 +103,7 @@ def _objectives(before: Sequence[ObjectiveResult], after: Sequence[ObjectiveResu
         one = old.get(name) or new[name]
         told = (_observed(old.get(name)), _observed(new.get(name)))
         failed = name in new and one.outcome is Outcome.FAIL
-        yield Change("objectives", one.id, "new failure" if failed else "moved", *told, "expected in one of them only")
+        yield Change("objectives", one.id, "new failure" if failed else "moved", *told, _IN_ONE)
 
 
 def _observed(one: ObjectiveResult | None) -> str:
@@ -104,27 +113,42 @@ def _observed(one: ObjectiveResult | None) -> str:
 def _invariants(before: Verdict, after: Verdict) -> Iterator[Change]:
     old = {one.name: one for one in before.invariants}
     for now in after.invariants:
-        was = old.get(now.name)
+        was = old.pop(now.name, None)
+        told = (_against(was), _against(now))
         if was is None:
-            continue
-        told = (f"{words.count(was.violations)} against it", f"{words.count(now.violations)} against it")
-        if was.outcome is not now.outcome:
+            failed = now.outcome is Outcome.FAIL
+            yield Change("invariants", now.name, "new failure" if failed else "moved", *told, _IN_ONE)
+        elif was.outcome is not now.outcome:
             why = f"{was.outcome.value} → {now.outcome.value}"
             yield Change("invariants", now.name, way_of(was.outcome, now.outcome), *told, why)
         elif was.violations != now.violations:
             yield Change("invariants", now.name, "worse" if now.violations > was.violations else "better", *told)
 
+    for name, gone in old.items():
+        yield Change("invariants", name, "moved", _against(gone), _against(None), _IN_ONE)
+
+
+def _against(one: InvariantResult | None) -> str:
+    return "not expected" if one is None else f"{words.count(one.violations)} against it"
+
 
 def _recovery(was: RecoveryResult | None, now: RecoveryResult | None) -> Iterator[Change]:
-    if was is None or now is None:
+    if was is None and now is None:
         return
-    told = (words.seconds(was.recovered_after_s), words.seconds(now.recovered_after_s))
-    if was.outcome is not now.outcome:
+    told = (_recovered(was), _recovered(now))
+    if was is None or now is None:
+        failed = now is not None and now.outcome is Outcome.FAIL
+        yield Change("recovery", "sustained health", "new failure" if failed else "moved", *told, _IN_ONE)
+    elif was.outcome is not now.outcome:
         why = f"{was.outcome.value} → {now.outcome.value}"
         yield Change("recovery", "sustained health", way_of(was.outcome, now.outcome), *told, why)
     elif _apart(was.recovered_after_s, now.recovered_after_s, RECOVERY_S, RECOVERY_SHARE):
         way: Way = "worse" if (now.recovered_after_s or 0.0) > (was.recovered_after_s or 0.0) else "better"
         yield Change("recovery", "sustained health", way, *told)
+
+
+def _recovered(one: RecoveryResult | None) -> str:
+    return "not expected" if one is None else words.seconds(one.recovered_after_s)
 
 
 def _checks(before: Verdict, after: Verdict) -> Iterator[Change]:

@@ -143,3 +143,12 @@ def test_a_recording_without_a_verdict_says_what_to_do(tmp_path: Path) -> None:
     (before / "manifest.json").unlink()
     with pytest.raises(BadFile, match="the recording was cut short"):
         compare_runs(before, after)
+
+
+def test_what_was_expected_of_one_run_only_is_told_and_a_failure_of_it_is_a_new_one() -> None:
+    without = a_verdict(FAIL, invariants=(), recovery=None)
+    failing = a_verdict(FAIL, invariants=(an_invariant(3),), recovery=a_recovery(None, FAIL))
+    ways = {(one.group, one.way) for one in changes(without, failing)}
+    assert ways == {("invariants", "new failure"), ("recovery", "new failure")}
+    back = {(one.group, one.way, one.after) for one in changes(failing, without)}
+    assert back == {("invariants", "moved", "not expected"), ("recovery", "moved", "not expected")}
