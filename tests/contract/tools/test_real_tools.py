@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -65,18 +67,22 @@ def test_a_run_finds_what_setup_made_and_setup_makes_nothing_twice(toolbox: Tool
     assert said == []
 
 
-def test_the_server_account_can_make_a_database_cluster(
-    toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other accounts may enter; each session of pytest closes pytest's own to them."""
+    folder = Path(tempfile.mkdtemp(prefix="crashcart-cluster-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_server_account_can_make_a_database_cluster(toolbox: Toolbox, open_folder: Path) -> None:
     postgres_tool.run_as_account(toolbox.postgres)
     account = server_account()
-    folder = tmp_path_factory.mktemp("cluster")
     if account.uid is not None:
-        for parent in (folder, folder.parent, folder.parent.parent):
-            parent.chmod(0o755)  # pytest closes its folders to other accounts
-        os.chown(folder, account.uid, account.gid or -1)
+        os.chown(open_folder, account.uid, account.gid or -1)
     subprocess.run(
-        [toolbox.postgres.path / "initdb", "--auth=trust", "--no-sync", "--username=postgres", folder / "data"],
+        [toolbox.postgres.path / "initdb", "--auth=trust", "--no-sync", "--username=postgres", open_folder / "data"],
         user=account.uid,
         group=account.gid,
         cwd="/",
@@ -85,7 +91,7 @@ def test_the_server_account_can_make_a_database_cluster(
         check=True,
     )
     major = toolbox.postgres.version.split(".")[0]
-    assert (folder / "data" / "PG_VERSION").read_text().strip() == major
+    assert (open_folder / "data" / "PG_VERSION").read_text().strip() == major
 
 
 def test_toxiproxy_answers_with_its_version(toolbox: Toolbox, tmp_path: Path, free_port: int) -> None:
