@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,17 +27,20 @@ NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "runs", ".*_cache", ".hypot
 
 
 @pytest.fixture(scope="session")
-def copy(tmp_path_factory: pytest.TempPathFactory, finished: Harness) -> Iterator[Path]:
+def copy(finished: Harness) -> Iterator[Path]:
     """The repository in a folder of its own; a reader has run something before, so `runs/` has one small recording."""
-    folder = tmp_path_factory.mktemp("reader") / "own copy"
+    above = Path(tempfile.mkdtemp(prefix="reader of crashcart "))
+    above.chmod(0o755)  # pytest's own folders are closed to the account that databases run as
+    folder = above / "copy"
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
     shutil.copytree(finished.runs, folder / "runs", symlinks=True)
     fresh = subprocess.run(["make", "--question", ".venv/project"], cwd=ROOT, capture_output=True, check=False)
     if fresh.returncode == 0:  # else `make demo` makes one in the copy, as on a reader's first day
         (folder / ".venv").symlink_to(ROOT / ".venv")
     yield folder
-    byte_code = cache_dir() / "pycache" / folder.relative_to("/")
+    byte_code = cache_dir() / "pycache" / above.relative_to("/")
     shutil.rmtree(byte_code, ignore_errors=True)  # what was compiled from a folder that nobody uses again
+    shutil.rmtree(above)
 
 
 def _blocks(page: Path, language: str) -> Iterator[str]:
