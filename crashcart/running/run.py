@@ -258,7 +258,8 @@ def _wait_scraped(reader: MetricsReader) -> None:
                 return
             said = ", ".join(f"{job} is {'up' if value else 'down'}" for job, value in sorted(up.items())) or said
         time.sleep(0.1)
-    raise BootError("prometheus", f"it did not scrape everything within {SCRAPED_S:g} s: {said}", remedy="see logs/")
+    remedy = "what is down must answer GET /metrics with Prometheus's text; see logs/"
+    raise BootError("prometheus", f"it did not scrape everything within {SCRAPED_S:g} s: {said}", remedy=remedy)
 
 
 class _Heart:
