@@ -36,6 +36,8 @@ BELIEVED_FROM = 0.5
 """Of the peak: measured at a lower rate, an order looks dearer than it will be, which is no ground to shout."""
 AS_BUSY = 0.05
 """Shares of neighbours that differ by less are alike."""
+DRAWN = 1.1
+"""Arrivals are drawn: of one and the same peak a run offers more than another."""
 LOOKED_S = 0.3
 KEPT_EACH = 10
 KEPT_KEYS = 200
@@ -93,20 +95,17 @@ def foresee(plan: Plan, known: tuple[Held, ...], neighbours_share: float) -> For
     highest = max(held.per_s for held in known)
     near = [held for held in known if held.per_s >= NEAR_THE_HIGHEST * highest]
     cpu_ms, cores = median(held.cpu_ms_per_order for held in near), near[-1].cores
-    held_so = [held.per_s for held in known if held.neighbours_share > neighbours_share - AS_BUSY]
-    bound = max(expected_per_s(cpu_ms, cores, neighbours_share), *held_so, 0.0)
+    estimate = expected_per_s(cpu_ms, cores, neighbours_share)
+    as_busy = (held.per_s for held in known if held.neighbours_share > neighbours_share - AS_BUSY)
+    held_so = max(as_busy, default=0.0)
+    bound = max(estimate, held_so)
     alone = max(expected_per_s(cpu_ms, cores, 0.0), highest)
     cost, peak = f"{cpu_ms:.1f} ms of CPU an order", f"peak {plan.peak_per_s:g}/s"
+    if estimate < plan.peak_per_s <= held_so * DRAWN:
+        said = f"{peak}: {held_so:.0f}/s were held before ({cost}), beside neighbours no less busy than now"
+        return Foresight("fine", f"{said} ({neighbours_share:.0%})")
     if plan.peak_per_s > alone:
-        said = (
-            f"{peak} is {plan.peak_per_s / alone:.0%} of the {alone:.0f}/s that this machine holds by itself ({cost})"
-        )
-        if highest < BELIEVED_FROM * plan.peak_per_s:
-            return Foresight(
-                "near", f"{said}; a guess: measured at no more than {highest:.0f}/s", plan.peak_per_s / alone
-            )
-        advice = "MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s"
-        return Foresight("over", f"{said}; {advice}", plan.peak_per_s / alone)
+        return _too_much(plan.peak_per_s, alone, highest, cost)
     if plan.peak_per_s > bound:
         takes = plan.peak_per_s * cpu_ms / 1000 / cores
         said = f"{peak} takes {takes:.0%} of this machine ({cost}) and neighbours use {neighbours_share:.0%} now"
@@ -119,6 +118,16 @@ def foresee(plan: Plan, known: tuple[Held, ...], neighbours_share: float) -> For
     if share <= WARN_OVER:
         return Foresight("fine", said, share)
     return Foresight("near", f"{said}; close to the knee: the run may come to nothing", share)
+
+
+def _too_much(peak_per_s: float, alone_per_s: float, highest_per_s: float, cost: str) -> Foresight:
+    """More than the machine would hold without any neighbours; loudly where there is ground to say so."""
+    share = peak_per_s / alone_per_s
+    said = f"peak {peak_per_s:g}/s is {share:.0%} of the {alone_per_s:.0f}/s that this machine holds by itself ({cost})"
+    if highest_per_s < BELIEVED_FROM * peak_per_s:
+        return Foresight("near", f"{said}; a guess: measured at no more than {highest_per_s:.0f}/s", share)
+    advice = "MORE THAN IT HOLDS: expect a baseline that fails. Lower --set load.peak_per_s"
+    return Foresight("over", f"{said}; {advice}", share)
 
 
 def measured(plan: Plan, verdict: Verdict, cores: int, wall: str) -> Held | None:

@@ -101,6 +101,15 @@ def test_a_rate_that_was_really_held_beside_such_neighbours_counts_where_it_is_h
     assert foresee(_peak(20.0), (HELD, held), 0.45).share == pytest.approx(20 / 32)
 
 
+def test_a_rate_that_was_held_beside_such_neighbours_is_no_reason_to_warn() -> None:
+    held = _held(per_s=39.0, neighbours_share=0.96)
+    found = foresee(_peak(40.0), (held,), 0.98)
+    assert found.level == "fine"
+    assert found.text == (
+        "peak 40/s: 39/s were held before (20.0 ms of CPU an order), beside neighbours no less busy than now (98%)"
+    )
+
+
 def test_what_an_order_takes_is_said_by_the_runs_near_the_highest_rate_and_none_of_them_alone() -> None:
     cheap, dear, slow = (_held(cpu_ms_per_order=ms) for ms in (19.0, 35.0, 20.0))
     few = _held(per_s=9.0, cpu_ms_per_order=60.0)
