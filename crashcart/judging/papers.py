@@ -43,9 +43,24 @@ def read_plan(directory: Path) -> Plan:
         found = msgspec.json.decode(content, type=_Head).format
         if found != PLAN_FORMAT:
             raise UsageError(f"the plan's format is {found!r}, this crashcart reads {PLAN_FORMAT}", where=str(path))
-        return msgspec.json.decode(content, type=Plan)
+        plan = msgspec.json.decode(content, type=Plan)
+        _make_sure_of_names(plan)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadFile(f"this is no plan: {error}", file=path, line=None) from error
+    except KeyError as error:
+        raise BadFile(f"this is no plan: it speaks of {error}, which is not in it", file=path, line=None) from error
+    return plan
+
+
+def _make_sure_of_names(plan: Plan) -> None:
+    """KeyError where something is expected of a phase or an SLO that the plan does not have."""
+    for objective in plan.objectives:
+        plan.phase(objective.phase)
+        plan.slo(objective.slo)
+    if plan.recovery is not None:
+        plan.phase("baseline")
+        for name in plan.recovery.slos:
+            plan.slo(name)
 
 
 class _Span(msgspec.Struct, frozen=True):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crashcart.judging import judge
 from crashcart.model.errors import BadFile
 from crashcart.model.verdict import Outcome, Verdict
 from tests.unit.judging.recordings import MadeUp
@@ -77,3 +79,15 @@ def test_nobody_dies_or_hangs_without_a_name(run: MadeUp, judged: Judged, name: 
 def test_counters_that_are_no_numbers_are_no_reason_to_fall_over(run: MadeUp, judged: Judged, value: float) -> None:
     run.last_value = value
     assert judged(run).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("told", "altered"), [('"slo":"purchase-success"', '"slo":"none"'), ('"fault"', '"f`ult"')])
+def test_a_plan_that_expects_something_of_what_it_does_not_have_is_none(
+    run: MadeUp, tmp_path: Path, told: str, altered: str
+) -> None:
+    run.finished = False
+    path = run.write(tmp_path / "run") / "plan.json"
+    at = path.read_text().index(told, path.read_text().index('"objectives"'))
+    path.write_text(path.read_text()[:at] + altered + path.read_text()[at + len(told) :])
+    with pytest.raises(BadFile, match="this is no plan: it speaks of"):
+        judge(path.parent)
