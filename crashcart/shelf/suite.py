@@ -95,4 +95,7 @@ class Suite(msgspec.Struct, frozen=True):
 def worst_status(statuses: Iterable[int]) -> ExitStatus:
     """Of several, 5 > 70 > 4 > 1 > 130 > 3 > 0."""
     found = set(statuses)
+    unlisted = found - {ExitStatus.PASS, *_WORST_FIRST}
+    if unlisted:
+        found.add(ExitStatus.OURS)  # nobody knows what it means: it is no pass
     return next((status for status in _WORST_FIRST if status in found), ExitStatus.PASS)

@@ -180,3 +180,9 @@ def test_the_order_of_statuses_is_that_of_the_design() -> None:
     for place, status in enumerate(order):
         assert worst_status(order[place:]) == status
     assert worst_status([]) == ExitStatus.PASS
+
+
+@pytest.mark.parametrize("unheard_of", [2, 99, -9])
+def test_a_status_that_no_run_ends_with_is_never_green(unheard_of: int) -> None:
+    assert worst_status([0, unheard_of]) == ExitStatus.OURS
+    assert worst_status([ExitStatus.NOT_UNDONE, unheard_of]) == ExitStatus.NOT_UNDONE
