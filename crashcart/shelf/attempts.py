@@ -76,6 +76,11 @@ def for_junit(entry: Entry, plan: Plan, verdict: Verdict | None) -> Verdict:
     """The verdict of an entry's last attempt as CI is to see it: what came before it is said, no attempt is missing."""
     if verdict is None or entry.last is None or verdict.run_id != entry.last.run_id:
         return _without_verdict(plan, entry)
+    if verdict.exit_status != entry.last.exit_status:
+        # something went wrong after it was judged: the attempt has the last word
+        verdict = msgspec.structs.replace(
+            verdict, exit_status=entry.last.exit_status, headline=entry.last.headline, ended=entry.last.ended
+        )
     return verdict if len(entry.attempts) == 1 else _after_others(verdict, entry.attempts)
 
 

@@ -124,3 +124,15 @@ def test_what_the_shop_wrote_makes_no_table_of_its_own(tmp_path: Path) -> None:
     assert row.replace("\\|", "").count("|") == 7
     assert "<script>" not in row
     assert "\\[x\\](y)" in row
+
+
+@pytest.mark.parametrize("status", [ExitStatus.NOT_UNDONE, ExitStatus.OURS])
+def test_what_went_wrong_after_a_run_had_passed_is_red(tmp_path: Path, status: ExitStatus) -> None:
+    run_id = "20261121T080000Z-aaaa"
+    ran(tmp_path, "a", run_id, Outcome.PASS)
+    entry = Entry("a", "", 23.0, (broken_attempt(run_id, f"a/{run_id}", "it went wrong", status, 30.0),))
+    folder = SuiteFolder(tmp_path, SUITE_ID, PLANS[:1], None)
+    folder.keep(a_suite(entry))
+    root = ET.parse(folder.path / "junit.xml").getroot()
+    assert red(root) == 1
+    assert "it went wrong" in (folder.path / "junit.xml").read_text()
