@@ -141,7 +141,8 @@ def read_samples(tape: Tape) -> Samples:
     columns = {str(row[0]) for row in tape.rows("DESCRIBE recording.evidence")}
     late = {"bytes": "0", "value": "NULL", "error": "''"}  # recordings of before there were these
     extra = ", ".join(name if name in columns else f"{other} AS {name}" for name, other in late.items())
-    sql = f"SELECT proxy, side, t, ok, ms, {extra} FROM recording.evidence ORDER BY t, proxy, side"  # noqa: S608 - ours
+    # one line said twice is one look
+    sql = f"SELECT DISTINCT proxy, side, t, ok, ms, {extra} FROM recording.evidence ORDER BY t, proxy, side, ok"  # noqa: S608 - ours
     for proxy, side, t, ok, ms, size, value, note in tape.rows(sql):
         if side == "observed":
             glances.setdefault(proxy, []).append(Glance(t, ok, ms, value, note or ""))

@@ -73,7 +73,7 @@ def exit_status(tape: Tape, outcome: Outcome) -> ExitStatus:
     """Of several, 5 > 70 > 4 > 1 > 130 > 3 > 0."""
     if not_undone(tape):
         return ExitStatus.NOT_UNDONE
-    if tape.first("error") is not None or tape.first("boot-failed") is not None:
+    if tape.first("error") is not None:
         return ExitStatus.OURS
     if tape.ended == "guardrail":
         return ExitStatus.GUARDRAIL

@@ -65,7 +65,12 @@ class MissingTool(UsageError):
 
 
 class BootError(CrashcartError):
-    """A service did not become ready. `where` names it; `last_lines` are the end of its log."""
+    """A service did not become ready. `where` names it; `last_lines` are the end of its log.
+
+    The shop's failing, or its machine's, and not ours: nothing can be said of the experiment.
+    """
+
+    exit_status = ExitStatus.INCONCLUSIVE
 
     def __init__(self, instance: str, what: str, last_lines: tuple[str, ...] = (), *, remedy: str = "") -> None:
         """`instance` such as `checkout[0]`."""

@@ -62,7 +62,13 @@ class Several:
     def state(self) -> Suite:
         """As it stands."""
         statuses = [entry.last.exit_status for entry in self._entries if entry.last]
-        statuses += {"interrupted": [ExitStatus.INTERRUPTED], "broken": [ExitStatus.OURS]}.get(self._ended, [])
+        # "under way" is what stays on disk when the machine dies under it: that must not read as a pass
+        so_far = {
+            "under way": [ExitStatus.INCONCLUSIVE],
+            "interrupted": [ExitStatus.INTERRUPTED],
+            "broken": [ExitStatus.OURS],
+        }
+        statuses += so_far.get(self._ended, [])
         return Suite(
             format=SUITE_FORMAT,
             suite_id=self.order.suite_id,

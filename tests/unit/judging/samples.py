@@ -12,7 +12,7 @@ from crashcart.judging.evidence import Window, judge_evidence
 from crashcart.judging.looking import Glance, Probe, Samples
 from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.verdict import EvidenceResult
-from tests.unit.judging.recordings import PROXY
+from tests.unit.judging.planned import PROXY
 
 LINK = "checkout.payments"
 BEGAN_S, ENDED_S, LAST_S = 25.0, 45.0, 70.0

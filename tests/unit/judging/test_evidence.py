@@ -319,3 +319,10 @@ def test_a_recording_is_judged_by_what_its_observer_noted(run: MadeUp, tmp_path:
     seen = judge(folder).evidence[0]
     assert seen.ok, seen.detail
     assert "(median 7, 7 outside it)" in seen.detail
+
+
+def test_looks_that_were_not_made_are_not_made_up_for_by_others_said_twice(run: MadeUp, tmp_path: Path) -> None:
+    run.said = lambda quarter: 4 if quarter % 4 == 0 else 0
+    seen = judge(run.write(tmp_path / "run")).evidence[0]
+    assert not seen.ok
+    assert "probes were made on both sides" in seen.detail

@@ -10,7 +10,8 @@ from crashcart.judging import failed_orders, judge
 from crashcart.model.slo import FAILED_ORDERS, FAILED_ORDERS_TOLD, Slo
 from crashcart.model.truth import Source
 from crashcart.model.verdict import FollowUp, Outcome, Verdict
-from tests.unit.judging.recordings import TRUTH, MadeUp, Told, objective, plan
+from tests.unit.judging.planned import TRUTH, objective, plan
+from tests.unit.judging.recordings import MadeUp, Told
 
 T0_WALL_S = 1_700_000_000.0
 TOLD = Slo(

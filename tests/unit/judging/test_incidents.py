@@ -14,7 +14,8 @@ from crashcart.judging.papers import as_held
 from crashcart.model.errors import BadFile
 from crashcart.model.recording import Event, SeriesSample
 from crashcart.model.verdict import LinkNumbers, Outcome, RecoveryResult, Verdict
-from tests.unit.judging.recordings import MadeUp, Told, plan
+from tests.unit.judging.planned import plan
+from tests.unit.judging.recordings import MadeUp, Told
 
 Judged = Callable[[MadeUp], Verdict]
 

@@ -14,7 +14,7 @@ from crashcart.judging.evidence import judge_evidence
 from crashcart.judging.looking import Probe, Samples
 from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.verdict import EvidenceResult
-from tests.unit.judging.recordings import PROXY
+from tests.unit.judging.planned import PROXY
 from tests.unit.judging.samples import BEGAN_S, ENDED_S, GONE, LINK, MET, counter, fault_of, glances_of, judged, on
 
 TIMES = [n / 2 for n in range(140)]

@@ -11,7 +11,8 @@ from crashcart.judging.recovery import Goodput, judge_recovery
 from crashcart.judging.shoppers import BySecond, Tallied
 from crashcart.model.plan import PlannedRecovery
 from crashcart.model.verdict import Outcome, RecoveryResult, Verdict
-from tests.unit.judging.recordings import MadeUp, Told, plan
+from tests.unit.judging.planned import plan
+from tests.unit.judging.recordings import MadeUp, Told
 
 Judged = Callable[[MadeUp], Verdict]
 PER_S = 20

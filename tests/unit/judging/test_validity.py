@@ -10,7 +10,8 @@ from crashcart.model.fault import LogRecord
 from crashcart.model.plan import Effect
 from crashcart.model.recording import SeriesSample
 from crashcart.model.verdict import Outcome, Verdict
-from tests.unit.judging.recordings import PROXY, MadeUp, Told
+from tests.unit.judging.planned import PROXY
+from tests.unit.judging.recordings import MadeUp, Told
 
 Judged = Callable[[MadeUp], Verdict]
 Spoil = Callable[[MadeUp], None]

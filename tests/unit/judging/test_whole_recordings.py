@@ -61,7 +61,7 @@ def _invalid(run: MadeUp) -> None:
         ((_invalid, _interrupted, _lost), 1),
         ((_invalid, _lost, _guardrail), 4),
         ((_invalid, _lost, _own_error), 70),
-        ((_did_not_boot,), 70),
+        ((_did_not_boot,), 3),
         ((_invalid, _lost, _not_undone_by_the_harness), 5),
         ((_invalid, _lost, _own_error, _undone_fault), 5),
     ],

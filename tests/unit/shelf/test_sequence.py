@@ -53,6 +53,13 @@ def test_all_are_run_in_order_and_the_worst_counts() -> None:
     assert [entry.course for entry in suite.entries] == ["pass", "fail", "inconclusive"]
 
 
+def test_what_is_kept_while_it_is_under_way_is_no_pass_yet() -> None:
+    stage = Stage(a=[ran(PASS)], b=[ran(PASS)], c=[ran(PASS)])
+    assert stage.go().exit_status == ExitStatus.PASS
+    assert [kept.exit_status for kept in stage.kept if kept.ended == "under way"] != []
+    assert {kept.exit_status for kept in stage.kept if kept.ended == "under way"} == {ExitStatus.INCONCLUSIVE}
+
+
 def test_each_is_announced_with_its_place_and_the_time_left() -> None:
     stage = Stage(a=[ran(PASS)], b=[ran(PASS)], c=[ran(PASS)])
     stage.go()
