@@ -93,6 +93,7 @@ def run_in(
     import duckdb
 
     from crashcart.live import make_view
+    from crashcart.recorder import NotRecorded
     from crashcart.running import Prepared, run
 
     out = _new_recording(bench.runs_dir, made.name, run_id)
@@ -104,7 +105,7 @@ def run_in(
             run(prepared, make_parts(made, run_id, view), interrupts)
     except NotUndone as error:
         not_undone = error
-    except (OSError, duckdb.Error) as error:
+    except (OSError, duckdb.Error, NotRecorded) as error:
         raise _no_room(error, out) from error
     try:
         verdict = _judged(bench.runs_dir, out)

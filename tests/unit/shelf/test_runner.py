@@ -20,6 +20,7 @@ from crashcart.model.plan import Plan
 from crashcart.model.recording import Machine
 from crashcart.model.topology import ProcessRef
 from crashcart.model.verdict import Outcome, Verdict
+from crashcart.recorder import NotRecorded
 from crashcart.running.interrupts import Interrupts
 from crashcart.safety.active import active_runs, register, request_abort
 from crashcart.safety.processes import boot_id
@@ -147,7 +148,11 @@ def test_what_a_killed_suite_leaves_in_the_register_is_cleared_by_recover(
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(errno.ENOSPC, "No space left on device"), duckdb.IOException("IO Error: … No space left on device")],
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        duckdb.IOException("IO Error: … No space left on device"),
+        NotRecorded("the recording can't be written: No space left on device"),
+    ],
 )
 def test_a_full_disk_is_said_in_words(error: Exception) -> None:
     said = runs._no_room(error, Path("runs/x"))
