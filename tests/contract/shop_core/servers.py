@@ -88,6 +88,7 @@ class PostgresServer:
             "fsync": "off",
             "max_connections": "200",
             "shared_buffers": "32MB",
+            "dynamic_shared_memory_type": "mmap",  # in the data folder: nothing is left when it is killed
         }
         arguments = [f"--{name}={value}" for name, value in settings.items()]
         self._process = subprocess.Popen(

@@ -113,7 +113,9 @@ class Postgres:
             "-h",
             "127.0.0.1",
         ]
-        options = ["-c", "shared_buffers=32MB", "-c", "max_connections=40"]
+        # shared memory in the data folder: nothing is left of it when the server is killed
+        settings = ("shared_buffers=32MB", "max_connections=40", "dynamic_shared_memory_type=mmap")
+        options = [part for setting in settings for part in ("-c", setting)]
         self.process = subprocess.Popen(
             [*command, *options], stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as_account()
         )

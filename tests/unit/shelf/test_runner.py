@@ -74,10 +74,10 @@ def test_a_verdict_becomes_a_line_of_the_summary(rig: Rig) -> None:
     assert attempt.overhead_s is not None
 
 
-def test_a_shop_that_does_not_come_up_is_an_error_of_that_run(rig: Rig) -> None:
+def test_a_shop_that_does_not_come_up_is_no_verdict_and_no_error_of_ours(rig: Rig) -> None:
     rig.play = raising(BootError("door[0]", "it did not become ready"))
     attempt = rig.runner.attempt(a_plan())
-    assert (attempt.outcome, attempt.exit_status) == (Outcome.INCONCLUSIVE, ExitStatus.OURS)
+    assert (attempt.outcome, attempt.exit_status) == (Outcome.INCONCLUSIVE, ExitStatus.INCONCLUSIVE)
     assert attempt.worst == "door[0]: it did not become ready"
     assert "door[0]: it did not become ready" in rig.screen.getvalue()
     assert attempt.overhead_s is None
