@@ -2,5 +2,6 @@
 
 from crashcart.judging.followup import failed_orders
 from crashcart.judging.judge import encode, judge
+from crashcart.judging.rehearsal import rehearse
 
-__all__ = ["encode", "failed_orders", "judge"]
+__all__ = ["encode", "failed_orders", "judge", "rehearse"]

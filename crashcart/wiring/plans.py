@@ -21,6 +21,12 @@ RESERVED = ("latest", "suites")
 
 def make_plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
+    made = _plan(project, experiment, overrides)
+    _rehearse(project)
+    return made
+
+
+def _plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
     file = project.experiment(experiment, overrides)
     return plan(Request(file, project, RUNTIME, choose_runtime().lacks, registry(), tuple(overrides)))
 
@@ -31,9 +37,11 @@ def make_plans(project: Project, paths: Sequence[Path], overrides: Sequence[str]
     wrong: list[UsageError] = []
     for path in paths:
         try:
-            plans.append(make_plan(project, str(path), overrides))
+            plans.append(_plan(project, str(path), overrides))
         except UsageError as error:
             wrong.append(error)
+    if not wrong:
+        _rehearse(project)
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
@@ -41,6 +49,16 @@ def make_plans(project: Project, paths: Sequence[Path], overrides: Sequence[str]
         raise UsageError(f"{len(wrong)} of {len(paths)} experiments can't be planned, nothing was started:{lines}")
     _check_names(plans)
     return tuple(plans)
+
+
+def _rehearse(project: Project) -> None:
+    """BadFile for the first query about the books that can't be asked: better now than after the run."""
+    from crashcart.judging import rehearse
+
+    for file, said in rehearse(project.truth):
+        path = project.shown(project.root / "stack" / "truth" / file)
+        remedy = "tables are `intents`, the sources of books.yaml and what stands in shared/; the SQL is DuckDB's"
+        raise BadFile(f"it can't be asked: {said}", file=path, line=None, remedy=remedy)
 
 
 def plan_json(made: Plan) -> str:

@@ -1,0 +1,65 @@
+"""What can't be asked of the books is known before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from crashcart.judging import rehearse
+from crashcart.loading import open_project
+from crashcart.model.truth import Truth
+
+ROOT = Path(__file__).parents[3]
+PROJECTS = (ROOT, ROOT / "tests" / "projects" / "tiny", ROOT / "crashcart" / "scaffold" / "template")
+
+
+@pytest.fixture
+def truth() -> Truth:
+    return open_project(ROOT).truth
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+def test_all_that_the_projects_of_this_repository_ask_can_be_asked(project: Path) -> None:
+    assert list(rehearse(open_project(project).truth)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "said"),
+    [
+        ({"sql": "SELECT reference FROM ordres"}, "invariants/no-double-charge.sql", 'Did you mean "orders"'),
+        ({"sql": "SELEC reference FROM orders"}, "invariants/no-double-charge.sql", "syntax error"),
+        ({"sql": "SELECT refrence FROM orders"}, "invariants/no-double-charge.sql", "refrence"),
+        ({"examined_sql": "SELECT count(*) FROM nothing"}, "invariants/no-double-charge.sql", "nothing"),
+    ],
+)
+def test_an_invariant_that_can_not_be_asked_is_named(
+    truth: Truth, change: dict[str, str], file: str, said: str
+) -> None:
+    wrong = next(one for one in truth.invariants if one.name == "no-double-charge")
+    spoilt = msgspec.structs.replace(truth, invariants=(msgspec.structs.replace(wrong, **change),))
+    ((where, why),) = rehearse(spoilt)
+    assert where == file
+    assert said in why
+
+
+def test_a_column_of_a_type_that_is_none_is_named(truth: Truth) -> None:
+    orders = msgspec.structs.replace(truth.sources["orders"], columns={"order_id": "BIGGINT"})
+    ((where, why),) = rehearse(msgspec.structs.replace(truth, sources={**truth.sources, "orders": orders}))
+    assert where == "books.yaml"
+    assert "columns of orders" in why
+    assert "BIGGINT" in why
+
+
+def test_a_shared_table_that_can_not_be_made_is_named_and_not_those_that_need_it(truth: Truth) -> None:
+    spoilt = msgspec.structs.replace(truth, shared={**truth.shared, "odd": "SELECT nobody FROM orders"})
+    ((where, why),) = rehearse(spoilt)
+    assert where == "shared/odd.sql"
+    assert "nobody" in why
+
+
+def test_a_query_reads_no_file_of_the_machine(truth: Truth, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n", encoding="utf-8")
+    wrong = msgspec.structs.replace(truth.invariants[0], sql=f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
+    assert [file for file, _ in rehearse(msgspec.structs.replace(truth, invariants=(wrong,)))] != []
