@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from crashcart.model.errors import CrashcartError
 from crashcart.model.plan import PlannedFault
@@ -17,6 +18,14 @@ WITHIN_S = 60.0
 LOOK_S = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """When something was done, and how long that took. It is noted a tick later, and must not be dated then."""
+
+    at_mono_s: float
+    took_s: float
+
+
 class Hands:
     """One thing is done at a time, in the order of the plan."""
 
@@ -24,7 +33,7 @@ class Hands:
         self._crew = crew
         self._pool = ThreadPoolExecutor(1, "faults")
         self._begun: set[str] = set()
-        self._acting: list[tuple[str, PlannedFault, Future[float]]] = []
+        self._acting: list[tuple[str, PlannedFault, Future[Done]]] = []
         self.active: dict[str, PlannedFault] = {}
 
     @property
@@ -75,23 +84,29 @@ class Hands:
         do = self._inject if what == "inject" else self._undo
         self._acting.append((what, fault, self._pool.submit(do, fault)))
 
-    def _inject(self, fault: PlannedFault) -> float:
+    def _inject(self, fault: PlannedFault) -> Done:
         began = now_mono_s()
         expires = self._crew.clock.t0_mono_s + fault.end_s + EXPIRY_GRACE_S
         self._crew.injector.inject(fault, self._crew.stack.topology, expires)
-        return now_mono_s() - began
+        return _done_since(began)
 
-    def _undo(self, fault: PlannedFault) -> float:
+    def _undo(self, fault: PlannedFault) -> Done:
         began = now_mono_s()
         self._crew.injector.undo(fault.id)
-        return now_mono_s() - began
+        return _done_since(began)
 
-    def _note_done(self, what: str, fault: PlannedFault, took_s: float) -> None:
-        done = "injected" if what == "inject" else "undone"
-        self._crew.event(f"fault-{done}", fault=fault.id, took_s=round(took_s, 4))
-        self._crew.view.note(f"{done}: {fault.title} ({took_s * 1000:.0f} ms)")
+    def _note_done(self, what: str, fault: PlannedFault, done: Done) -> None:
+        word = "injected" if what == "inject" else "undone"
+        t = done.at_mono_s - self._crew.clock.t0_mono_s
+        self._crew.recorder.event(f"fault-{word}", t, fault=fault.id, took_s=round(done.took_s, 4))
+        self._crew.view.note(f"{word}: {fault.title} ({done.took_s * 1000:.0f} ms)")
         self._crew.state.fault(fault, what == "inject")
         if what == "inject":
             self.active[fault.id] = fault
         else:
             self.active.pop(fault.id, None)
+
+
+def _done_since(began_mono_s: float) -> Done:
+    now = now_mono_s()
+    return Done(now, now - began_mono_s)
