@@ -24,6 +24,7 @@ from crashcart.running.clock import RunClock, now_mono_s
 from crashcart.running.crew import Crew
 from crashcart.running.drive import Timeline
 from crashcart.running.gate import judge_gate
+from crashcart.running.hands import Hands
 from crashcart.running.interrupts import Interrupts
 from crashcart.running.sli import GuardrailWatch, Slis
 from tests.unit.running.fakes import (
@@ -116,6 +117,19 @@ def test_a_fault_is_undone_before_the_next_one_on_its_target_is_done_wherever_it
     run = _crew(made, FakeReader(_healthy(made)))
     assert Timeline(run.crew).drive() == "completed"
     assert run.injector.done == ["inject f2", "undo f2", "inject f1", "undo f1"]
+
+
+def test_what_was_done_is_dated_when_it_was_done_and_not_when_that_was_noticed() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader())
+    hands = Hands(run.crew)
+    hands.act(made.faults[0].start_s)
+    ((_, _, acting),) = hands._acting
+    acting.result(timeout=10)
+    done_by_s = run.crew.clock.t()
+    hands.rest()
+    (dated_s,) = run.recorder.times("fault-injected")
+    assert dated_s <= done_by_s
 
 
 def test_a_sick_baseline_closes_the_gate_and_nothing_is_injected() -> None:
