@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import IO, TYPE_CHECKING, cast
 
 import click
@@ -50,6 +52,7 @@ def cli(ctx: click.Context, project_path: Path) -> None:
 
 def main() -> None:
     """The console script. Every ending has an exit status that means one thing."""
+    keys = _Keys()
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -66,9 +69,24 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitStatus.OURS)
     except Exception as error:  # noqa: BLE001 - the top of the process: whatever it is, say so in one line and keep the trace
+        if keys.pressed:  # DuckDB makes an error of its own of a Ctrl-C
+            sys.exit(ExitStatus.INTERRUPTED)
         last_word(f"crashcart: an error of our own: {error!r}\n  {_keep_trace()}")
         sys.exit(ExitStatus.OURS)
     sys.exit(status if isinstance(status, int) else ExitStatus.PASS)
+
+
+class _Keys:
+    """Remembers that Ctrl-C was pressed, whatever error becomes of it on its way up."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # who runs us may have it ignored
+            signal.signal(signal.SIGINT, self._on_press)
+
+    def _on_press(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
+        signal.default_int_handler(number, frame)
 
 
 def _keep_trace() -> str:

@@ -21,6 +21,8 @@ class Interrupts:
     def __init__(self) -> None:
         self.count = 0
         self.how = ""
+        self.broke_off = False
+        """Something was left in the middle. The error that came out of it may be another than ours."""
         self._raises = False
         self._disarmed = False
 
@@ -31,6 +33,7 @@ class Interrupts:
     def _raise(self) -> NoReturn:
         # Once is enough: what runs from here on puts things back, and nothing may keep it from that.
         self._disarmed = True
+        self.broke_off = True
         raise Interrupted
 
     @property
@@ -48,13 +51,18 @@ class Interrupts:
         """Inside, the first request raises at once: for waits that can simply be left.
 
         `heard`: as many requests were acted upon already. Where one was swallowed on its way (the callback of an event
-        loop does that), it is raised at the end.
+        loop does that), it is raised at the end; where something turned it into an error of its own (a query of DuckDB
+        does: "Query interrupted"), it is raised in that one's place.
         """
         self._raises = True
         try:
             if self.count > heard:
                 self._raise()
             yield
+        except Exception as error:
+            if self.broke_off:
+                raise Interrupted from error
+            raise
         finally:
             self._raises = False
         if self.count > heard:

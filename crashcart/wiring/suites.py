@@ -161,7 +161,7 @@ class SuiteRunner:
 
     def attempt(self, made: Plan) -> Attempt:
         """Run, judge, report."""
-        from crashcart.running.interrupts import Interrupts
+        from crashcart.running.interrupts import Interrupted, Interrupts
         from crashcart.safety.active import abort_requested
         from crashcart.shelf.attempts import attempt_of
 
@@ -171,7 +171,9 @@ class SuiteRunner:
             verdict = run_in(self._bench, made, run_id, self._console, interrupts, self._tell)
         except CrashcartError as error:
             attempt = self._failed(made, run_id, str(error), error.exit_status, monotonic() - began)
-        except Exception as error:  # noqa: BLE001 - the top of one run: the others are made all the same, its trace is kept
+        except Exception as error:
+            if self._interrupts.broke_off:  # the judge was left in the middle of a query
+                raise Interrupted from error
             trace = self._keep_trace(run_id)
             said = f"an error of our own: {error!r}\n  please report it with the trace in {trace}"
             attempt = self._failed(made, run_id, said, ExitStatus.OURS, monotonic() - began)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from crashcart.model.errors import ExitStatus
@@ -20,3 +22,30 @@ def test_a_pipe_that_nobody_reads_is_no_failed_objective() -> None:
     )
     os.close(write_end)
     assert done.returncode == ExitStatus.OURS, done.stderr
+
+
+ENDLESS = """
+import duckdb
+from crashcart.cli import main
+from crashcart.cli.top import cli
+
+@cli.command()
+def endless():
+    print("asking", flush=True)
+    duckdb.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
+
+main()
+"""
+
+
+def test_a_key_pressed_in_the_middle_of_a_query_is_no_error_of_ours() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, "endless"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asking\n"
+        time.sleep(0.2)  # until the query is under way; what comes before it is ended as well
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == ExitStatus.INTERRUPTED, errors
+    assert errors == ""

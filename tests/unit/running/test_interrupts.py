@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
+import duckdb
 import pytest
 
 from crashcart.running.interrupts import Interrupted, Interrupts
@@ -43,3 +45,18 @@ def test_what_puts_things_back_is_not_interrupted() -> None:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
     assert interrupts.count == 3
+
+
+def test_a_query_that_makes_an_error_of_its_own_of_it_is_left_all_the_same() -> None:
+    endless = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"
+    interrupts = Interrupts()
+    with interrupts.handled(), duckdb.connect() as database:
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(Interrupted), interrupts.raising():
+            database.execute(endless).fetchall()
+    assert interrupts.broke_off
+
+
+def test_an_error_without_a_request_stays_what_it_is() -> None:
+    with pytest.raises(ValueError, match="of its own"), Interrupts().raising():
+        raise ValueError("of its own")
