@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 
 from crashcart.model.topology import Instance, Topology
+from crashcart.processes import RUN_VARIABLE, is_same_process
 from crashcart.runtimes.procfs import Process, environment, family, process_table, read_process, working_folder
 from crashcart.runtimes.spec import INSTANCE_VARIABLE, KIND_VARIABLE
 from crashcart.runtimes.state_dir import remove_state
 from crashcart.runtimes.topology_file import load_topology
-from crashcart.safety.processes import RUN_VARIABLE, is_same_process
 
 GRACE_S = 1.5
 """From the first SIGTERM to SIGKILL for all."""

@@ -11,8 +11,8 @@ import msgspec
 
 from crashcart.model.errors import BootError
 from crashcart.model.topology import ProcessRef
+from crashcart.processes import RUN_VARIABLE, process_ref
 from crashcart.runtimes.postgres_files import forget_shared_memory
-from crashcart.safety.processes import RUN_VARIABLE, process_ref
 
 INSTANCE_VARIABLE = "CRASHCART_INSTANCE"
 KIND_VARIABLE = "CRASHCART_KIND"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from crashcart.model.errors import CrashcartError, NotUndone
 from crashcart.model.topology import Topology
+from crashcart.processes import RUN_VARIABLE
 from crashcart.runtimes.ending import instance_pids, send, terminate
 from crashcart.runtimes.procfs import Process, environment, process_table, read_process
 from crashcart.runtimes.spec import INSTANCE_VARIABLE
-from crashcart.safety.processes import RUN_VARIABLE
 
 STOPPED_WITHIN_S = 2.0
 """One that waits for a disk stops when it has got what it waits for."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from crashcart.model.errors import BadFile
 from crashcart.model.topology import ProcessRef, Topology
 from crashcart.ports import FaultKind
+from crashcart.processes import boot_id, is_same_process, name_of, processes_of_run
 from crashcart.safety.active import ActiveRun
 from crashcart.safety.ending import (
     end_run,
@@ -21,7 +22,6 @@ from crashcart.safety.ending import (
     remove_state_dir,
 )
 from crashcart.safety.faultlog import FaultLog, OpenStep, open_steps, read_log
-from crashcart.safety.processes import boot_id, is_same_process, name_of, processes_of_run
 from crashcart.safety.undoing import Undoer
 from crashcart.safety.worlds import EndingWorld
 

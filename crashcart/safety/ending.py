@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from crashcart.model.topology import ProcessRef, Topology
+from crashcart.processes import is_same_process, processes_of_run
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.state_dir import STATE_PREFIX
 from crashcart.runtimes.topology_file import load_topology
-from crashcart.safety.processes import is_same_process, processes_of_run
 
 KILL_WITHIN_S = 1.0
 _LOOK_S = 0.05

@@ -18,7 +18,7 @@ import msgspec
 
 from crashcart.model.errors import BadFile
 from crashcart.model.fault import LogRecord, Step
-from crashcart.safety.processes import boot_id
+from crashcart.processes import boot_id
 
 _encoder = msgspec.json.Encoder()
 _sorting_encoder = msgspec.json.Encoder(order="sorted")

@@ -11,8 +11,8 @@ from crashcart.model.errors import ControlPlaneError, CrashcartError, NotUndone
 from crashcart.model.plan import PlannedFault
 from crashcart.model.topology import Topology
 from crashcart.ports import FaultKind, World
+from crashcart.processes import boot_id
 from crashcart.safety.faultlog import FaultLog, OpenStep, open_steps, read_log
-from crashcart.safety.processes import boot_id
 from crashcart.safety.undoing import GIVE_UP_S, OnHung, Undoer, at_once
 
 APPLY_WITHIN_S = 10.0

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from crashcart.model.errors import UsageError
+from crashcart.processes import is_same_process
 from crashcart.safety.active import ActiveRun, abort_requested, active_runs, beside
-from crashcart.safety.processes import is_same_process
 
 TEXT_MAX = 200
 """Characters of a mark."""

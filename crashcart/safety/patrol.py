@@ -21,11 +21,11 @@ import msgspec
 from crashcart.model.errors import BadFile
 from crashcart.model.fault import LogRecord
 from crashcart.ports import FaultKind
+from crashcart.processes import is_same_process
 from crashcart.safety.active import ActiveRun, forget, read_active
 from crashcart.safety.aftermath import clear_up
 from crashcart.safety.ending import read_topology
 from crashcart.safety.faultlog import FaultLog, OpenStep, open_steps, read_log, step_key
-from crashcart.safety.processes import is_same_process
 from crashcart.safety.undoing import Undoer
 from crashcart.safety.worlds import DetachedWorld
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from crashcart.faults import registry
 from crashcart.model.errors import ExitStatus, UsageError
 from crashcart.ports import FaultKind
+from crashcart.processes import boot_id, is_same_process, is_stopped
 from crashcart.safety.active import (
     ActiveRun,
     active_runs,
@@ -22,7 +23,6 @@ from crashcart.safety.active import (
 )
 from crashcart.safety.aftermath import clear_up
 from crashcart.safety.ending import remove_state_dir
-from crashcart.safety.processes import boot_id, is_same_process, is_stopped
 
 WATCHDOG_WITHIN_S = 8.0
 """A watchdog whose harness is dead is left to do its work for so long."""

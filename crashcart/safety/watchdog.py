@@ -20,10 +20,10 @@ import crashcart
 from crashcart.model.errors import BadFile, CrashcartError
 from crashcart.model.recording import FILES
 from crashcart.model.topology import Topology
+from crashcart.processes import RUN_VARIABLE, boot_id, is_stopped, own_ref, process_ref, processes_of_run
 from crashcart.safety.active import ActiveRun, forget, read_active, register
 from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.patrol import BEAT, END, RELEASE, STACK, Orders, main
-from crashcart.safety.processes import RUN_VARIABLE, boot_id, is_stopped, own_ref, process_ref, processes_of_run
 
 SILENCE_S = 2.0
 HANG_LIMIT_S = 30.0

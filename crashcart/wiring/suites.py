@@ -134,8 +134,8 @@ def _run_several(bench: Bench, plans: Sequence[Plan], request: RunRequest, conso
 @contextmanager
 def known(suite_id: str, runs_dir: Path) -> Iterator[None]:
     """Registered, so that `crashcart abort` finds the suite between two runs as well. It has no faults of its own."""
+    from crashcart.processes import boot_id, process_ref
     from crashcart.safety.active import ActiveRun, forget, register
-    from crashcart.safety.processes import boot_id, process_ref
 
     me = process_ref(os.getpid())
     assert me is not None, "this process lives"

@@ -15,8 +15,8 @@ import pytest
 
 from crashcart.model.recording import Event, Manifest
 from crashcart.model.verdict import Outcome, Verdict
+from crashcart.processes import processes_of_run
 from crashcart.safety.faultlog import open_steps, read_log
-from crashcart.safety.processes import processes_of_run
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "projects" / "tiny"

@@ -13,10 +13,10 @@ import pytest
 
 from crashcart.model.topology import ProcessRef
 from crashcart.model.verdict import Outcome
+from crashcart.processes import is_same_process
 from crashcart.runtimes.topology_file import load_topology
 from crashcart.safety.active import ActiveRun
 from crashcart.safety.faultlog import open_steps, read_log
-from crashcart.safety.processes import is_same_process
 from tests.e2e.conftest import TINY, Harness, nothing_is_left_of
 from tests.e2e.test_aborts import is_clean
 

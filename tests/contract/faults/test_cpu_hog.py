@@ -15,6 +15,7 @@ import pytest
 from crashcart.faults import decode_settings, registry
 from crashcart.model.errors import CrashcartError
 from crashcart.ports import Observer
+from crashcart.processes import RUN_VARIABLE, processes_of_run
 from crashcart.runtimes.hogging import RunningHog, start_hog
 from crashcart.runtimes.procfs import environment, process_table, read_process
 from crashcart.runtimes.spec import INSTANCE_VARIABLE
@@ -23,7 +24,6 @@ from crashcart.runtimes.stopping import hog_name, resume
 from crashcart.runtimes.topology_file import load_topology
 from crashcart.safety.faultlog import FaultLog
 from crashcart.safety.injector import Injector
-from crashcart.safety.processes import RUN_VARIABLE, processes_of_run
 from crashcart.safety.worlds import DetachedWorld
 from tests.contract.safety.small_stack import SmallStack, answers, planned, wait_until
 

@@ -15,9 +15,9 @@ import msgspec
 import pytest
 
 from crashcart.model.topology import ProcessRef, Topology
+from crashcart.processes import is_same_process
 from crashcart.safety.active import read_active
 from crashcart.safety.ending import kill_leftovers, read_topology
-from crashcart.safety.processes import is_same_process
 from crashcart.tools import Toolbox
 from tests.contract.safety.small_stack import SmallStack
 from tests.contract.safety.stand_in import Settings

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crashcart.safety.ending import end_run, remove_state_dir
-from crashcart.safety.processes import (
+from crashcart.processes import (
     RUN_VARIABLE,
     is_same_process,
     is_stopped,
@@ -21,6 +20,7 @@ from crashcart.safety.processes import (
     process_ref,
     processes_of_run,
 )
+from crashcart.safety.ending import end_run, remove_state_dir
 
 READY = "import sys, time; print('ready', flush=True); "
 SLEEP = READY + "time.sleep(60)"

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from crashcart.model.errors import ExitStatus, UsageError
+from crashcart.processes import is_same_process, own_ref, processes_of_run
 from crashcart.safety.active import ActiveRun, active_runs, read_active, register
 from crashcart.safety.faultlog import open_steps, read_log
-from crashcart.safety.processes import is_same_process, own_ref, processes_of_run
 from crashcart.safety.recover import recover
 from tests.contract.safety.conftest import StandIn
 from tests.contract.safety.small_stack import SmallStack, broken, wait_until

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.model.errors import UsageError
+from crashcart.processes import boot_id, own_ref
 from crashcart.safety.active import (
     ActiveRun,
     abort_requested,
@@ -16,7 +17,6 @@ from crashcart.safety.active import (
     state_home,
     unreadable_records,
 )
-from crashcart.safety.processes import boot_id, own_ref
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from crashcart.model.errors import UsageError
+from crashcart.processes import boot_id, own_ref
 from crashcart.safety.active import ActiveRun, forget, register
 from crashcart.safety.operator import (
     MARKS_MAX,
@@ -24,7 +25,6 @@ from crashcart.safety.operator import (
     say_mark,
     timelines_under_way,
 )
-from crashcart.safety.processes import boot_id, own_ref
 
 RUN = "20260101T000000Z-abcd"
 

@@ -12,8 +12,8 @@ import pytest
 from crashcart.model.errors import UsageError
 from crashcart.model.topology import ProcessRef
 from crashcart.model.verdict import Outcome
+from crashcart.processes import boot_id
 from crashcart.safety.active import ActiveRun, register
-from crashcart.safety.processes import boot_id
 from crashcart.shelf.kept import find, read_kept
 from tests.unit.shelf.made import a_verdict, record
 

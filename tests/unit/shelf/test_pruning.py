@@ -10,8 +10,8 @@ import pytest
 
 from crashcart.model.errors import UsageError
 from crashcart.model.topology import ProcessRef
+from crashcart.processes import boot_id
 from crashcart.safety.active import ActiveRun, register
-from crashcart.safety.processes import boot_id
 from crashcart.shelf.pruning import Rule, parse_age_s, plan_prune, prune
 from tests.unit.shelf.made import a_verdict, open_fault_log, record
 

@@ -20,10 +20,10 @@ from crashcart.model.plan import Plan
 from crashcart.model.recording import Machine
 from crashcart.model.topology import ProcessRef
 from crashcart.model.verdict import Outcome, Verdict
+from crashcart.processes import boot_id
 from crashcart.recorder import NotRecorded
 from crashcart.running.interrupts import Interrupts
 from crashcart.safety.active import active_runs, register, request_abort
-from crashcart.safety.processes import boot_id
 from crashcart.safety.recover import recover
 from crashcart.wiring import runs, suites
 from crashcart.wiring.runs import Bench
