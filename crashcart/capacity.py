@@ -25,7 +25,7 @@ import psutil
 
 from crashcart.model.plan import Plan
 from crashcart.model.verdict import Outcome, Verdict
-from crashcart.safety.active import state_home
+from crashcart.statehome import state_home
 
 FORMAT = "crashcart/capacity/v1"
 BUSY_AT_MOST = 0.85

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from crashcart.model.design import Design
 from crashcart.model.errors import UsageError
@@ -20,6 +19,7 @@ from crashcart.runtimes.local import LocalRuntime
 from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.starting import last_lines
 from crashcart.runtimes.topology_file import write_private
+from crashcart.statehome import state_home
 
 _POLL_S = 0.2
 
@@ -39,7 +39,7 @@ class Row:
 
 def stacks_dir() -> Path:
     """Where standing stacks are registered: `$XDG_STATE_HOME/crashcart/stacks`, by default below `~/.local/state`."""
-    return Path(platformdirs.user_state_path("crashcart")) / "stacks"
+    return state_home() / "stacks"
 
 
 def up(

@@ -11,6 +11,7 @@ import msgspec
 
 from crashcart.model.errors import UsageError
 from crashcart.model.topology import ProcessRef
+from crashcart.statehome import state_home
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -34,14 +35,6 @@ class ActiveRun(msgspec.Struct, frozen=True):
     def is_suite(self) -> bool:
         """Not a run but what makes several, one after the other: it breaks nothing itself."""
         return self.faultlog == os.devnull
-
-
-def state_home() -> Path:
-    """`$XDG_STATE_HOME/crashcart`, by default `~/.local/state/crashcart`. It may not exist yet."""
-    configured = os.environ.get("XDG_STATE_HOME", "")
-    # a relative path there is to be ignored (XDG Base Directory Specification)
-    base = Path(configured) if Path(configured).is_absolute() else Path.home() / ".local" / "state"
-    return base / "crashcart"
 
 
 def register(run: ActiveRun) -> None:

@@ -18,11 +18,11 @@ from crashcart.safety.active import (
     active_runs,
     forget,
     read_active,
-    state_home,
     unreadable_records,
 )
 from crashcart.safety.aftermath import clear_up
 from crashcart.safety.ending import remove_state_dir
+from crashcart.statehome import state_home
 
 WATCHDOG_WITHIN_S = 8.0
 """A watchdog whose harness is dead is left to do its work for so long."""

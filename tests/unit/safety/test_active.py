@@ -14,9 +14,9 @@ from crashcart.safety.active import (
     read_active,
     register,
     request_abort,
-    state_home,
     unreadable_records,
 )
+from crashcart.statehome import state_home
 
 
 @pytest.fixture(autouse=True)
