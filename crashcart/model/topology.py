@@ -53,6 +53,8 @@ class Topology(msgspec.Struct, frozen=True):
     toxiproxy_api: str
     """http://127.0.0.1:PORT"""
     prometheus_url: str
+    runtime: str = "local"
+    """`local`, or `docker`: its processes are those of containers, which are to be removed with them."""
 
     def instance(self, name: str) -> Instance:
         """By name; KeyError where there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -14,22 +13,22 @@ from queue import SimpleQueue
 from crashcart.model.design import Design
 from crashcart.model.topology import Instance, Topology
 from crashcart.prometheus import Target, scrape_config
-from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.children import Children
 from crashcart.runtimes.disks import lacks_disks, mount_disk
 from crashcart.runtimes.ending import end_stack
-from crashcart.runtimes.layout import Layout, Place, lay_out, service_environment
+from crashcart.runtimes.grounds import Ground
+from crashcart.runtimes.layout import Layout, Place, service_environment
 from crashcart.runtimes.local_stack import LocalStack
-from crashcart.runtimes.postgres import PostgresProgram, configure
+from crashcart.runtimes.postgres import configure
 from crashcart.runtimes.servers import prometheus_argv, valkey_argv
-from crashcart.runtimes.spec import SpawnSpec, base_environment, python_environment, reference, write_spec
+from crashcart.runtimes.spec import SpawnSpec, python_environment, reference, write_spec
 from crashcart.runtimes.starting import Cancelled, Starter
 from crashcart.runtimes.state_dir import make_state_dir
 from crashcart.runtimes.template import TemplateJob, Templates
 from crashcart.runtimes.timeline import Timeline
 from crashcart.runtimes.topology_file import save_topology
 from crashcart.runtimes.toxiproxy_server import populate, toxiproxy_argv
-from crashcart.tools import ServerAccount, Toolbox
+from crashcart.tools import ServerAccount
 
 _LOOK_S = 0.1
 
@@ -44,7 +43,6 @@ class Order:
     log_dir: Path
     extra_scrapes: Mapping[str, str]
     """Job → host:port."""
-    toolbox: Toolbox
     account: ServerAccount
     cache: Path
     ready_within_s: float
@@ -53,17 +51,17 @@ class Order:
 class Boot:
     """One boot; use it once."""
 
-    def __init__(self, order: Order, progress: Callable[[str], None]) -> None:
+    def __init__(self, order: Order, ground: Ground, progress: Callable[[str], None]) -> None:
         self._order = order
+        self._ground = ground
         self._progress = progress
         self._timeline = Timeline()
         self._starter = Starter()
         self._children = Children()
-        self._reservations = Reservations()
         self._news: SimpleQueue[str] = SimpleQueue()
         self._admin_token = secrets.token_urlsafe(24)
-        self._program = PostgresProgram.of(order.toolbox, order.account)
-        self._templates = Templates(order.cache / "databases", self._program, self._starter)
+        self._programs = ground.programs
+        self._templates = Templates(order.cache / "databases", self._programs.postgres, self._starter)
         self._ready: dict[str, threading.Event] = {}
 
     def run(self) -> LocalStack:
@@ -77,9 +75,11 @@ class Boot:
             with self._timeline.mark("ports and folders"):
                 self._prepare()
         except BaseException:
-            self._reservations.release()
+            self._ground.release()
             raise
         try:
+            with self._timeline.mark("networks"):
+                self._ground.get_ready(self._topology())
             self._start_all()
             topology = self._topology()
             save_topology(topology)
@@ -89,7 +89,7 @@ class Boot:
         return LocalStack(
             topology,
             children=self._children,
-            reservations=self._reservations,
+            release=self._ground.release,
             boot_s=self._timeline.elapsed_s(),
             timeline=self._timeline.marks(),
             log_dir=self._order.log_dir,
@@ -98,7 +98,7 @@ class Boot:
 
     def _prepare(self) -> None:
         order = self._order
-        self._layout: Layout = lay_out(order.design, self._port)
+        self._layout: Layout = self._ground.lay_out(order.design)
         # a missing SQL file is found before anything is started
         services = order.design.services
         self._keys = {
@@ -106,17 +106,11 @@ class Boot:
             for name, service in services.items()
             if service.kind == "postgres"
         }
-        self._template_ports = {name: self._port(name, None) for name in self._keys}
         order.log_dir.mkdir(parents=True, exist_ok=True)
         self._state_dir = make_state_dir(order.run_id, order.account.name, order.account.uid)
         (self._state_dir / "data").mkdir(mode=0o711)
         (self._state_dir / "specs").mkdir(mode=0o700)
         save_topology(self._topology())
-
-    def _port(self, whose: str, fixed: int | None) -> int:
-        if fixed is None:
-            return self._reservations.take()
-        return self._reservations.take_fixed(fixed, asked_by=whose)
 
     def _start_all(self) -> None:
         places = self._layout.places
@@ -143,7 +137,7 @@ class Boot:
         end_stack(self._order.run_id, self._state_dir)
         for name in self._children.names():
             self._children.reap(name, within_s=2.0)
-        self._reservations.release()
+        self._ground.release()
 
     def _bring_up(self, place: Place) -> None:
         data_dir = self._data_dir(place)
@@ -151,7 +145,7 @@ class Boot:
             while not self._ready[needed].wait(_LOOK_S):
                 self._starter.check()
         with self._timeline.mark(f"{place.name}: files"):
-            spec = self._spec(place, data_dir)
+            spec = self._ground.placed(self._spec(place, data_dir))
             write_spec(self._spec_file(place), spec)
         with self._timeline.mark(f"{place.name}: ready"):
             self._children.add(place.name, self._starter.spawn(spec))
@@ -162,6 +156,7 @@ class Boot:
                 address=place.address,
                 log=spec.log,
                 within_s=self._order.ready_within_s,
+                flush_log=lambda: self._children.flush_log(place.name),
             )
         if place.kind == "toxiproxy":
             with self._timeline.mark("toxiproxy: proxies"):
@@ -178,30 +173,30 @@ class Boot:
         return ("toxiproxy", *servers)
 
     def _spec(self, place: Place, data_dir: Path) -> SpawnSpec:
-        tools, settings = self._order.toolbox, {}
+        programs, settings = self._programs, {}
         if place.service in self._order.design.services:
             settings = self._order.design.services[place.service].settings
         match place.kind:
             case "postgres":
                 return self._postgres_spec(place, data_dir, settings)
             case "valkey":
-                argv = valkey_argv(tools.valkey.path, place.address, data_dir, settings)
+                argv = valkey_argv(programs.valkey, place.address, data_dir, settings)
             case "toxiproxy":
-                argv = toxiproxy_argv(tools.toxiproxy.path, place.address)
+                argv = toxiproxy_argv(programs.toxiproxy, place.address)
             case "prometheus":
-                argv = prometheus_argv(tools.prometheus.path, place.address, data_dir, scrape_config(self._targets()))
+                argv = prometheus_argv(programs.prometheus, place.address, data_dir, scrape_config(self._targets()))
             case _:
                 return self._service_spec(place, data_dir)
-        env = {**base_environment(self._order.run_id, place.name, place.kind), "LOG_LEVEL": "error"}
+        env = {**self._ground.environment(self._order.run_id, place.name, place.kind), "LOG_LEVEL": "error"}
         return SpawnSpec(place.name, argv, env, str(data_dir), self._log(place.name))
 
     def _service_spec(self, place: Place, data_dir: Path) -> SpawnSpec:
         order = self._order
         command = order.design.services[place.service].command
-        argv = tuple(sys.executable if word == "{python}" else word for word in command)
+        argv = tuple(self._programs.python if word == "{python}" else word for word in command)
         env = {
-            **base_environment(order.run_id, place.name, place.kind),
-            **python_environment(order.cache),
+            **self._ground.environment(order.run_id, place.name, place.kind),
+            **self._ground.python_environment(),
             **service_environment(order.design, place, self._layout, data_dir, self._admin_token),
         }
         return SpawnSpec(place.name, argv, env, str(order.project_dir), self._log(place.name))
@@ -213,10 +208,10 @@ class Boot:
         if not self._templates.has(key):
             self._news.put(f"{place.service}: making the database's template (once)")
         self._templates.copy(self._job(place), key, data_dir)
-        port = int(place.address.rpartition(":")[2])
-        configure(data_dir, self._program, port, settings)
-        env = base_environment(order.run_id, place.name, place.kind)
-        argv = self._program.argv(data_dir)
+        program = self._programs.postgres
+        configure(data_dir, program, place.address, settings)
+        env = self._ground.environment(order.run_id, place.name, place.kind)
+        argv = program.argv(data_dir)
         account = order.account
         return SpawnSpec(place.name, argv, env, str(data_dir), self._log(place.name), account.uid, account.gid)
 
@@ -230,7 +225,7 @@ class Boot:
             work_dir=self._state_dir / f"template-{place.name}",
             log=order.log_dir / f"{place.service}-template.log",
             run_id=order.run_id,
-            port=self._template_ports[place.service],
+            address=self._ground.template_address(place.service),
             environment={**python_environment(order.cache), **order.design.services[place.service].env},
         )
 
@@ -244,6 +239,7 @@ class Boot:
         folder.mkdir(mode=0o700)
         if size_mib := self._disk_mib(place):
             mount_disk(folder, size_mib)
+        self._ground.own(folder)
         return folder
 
     def _disk_mib(self, place: Place) -> int:
@@ -267,6 +263,7 @@ class Boot:
             proxies=layout.proxies,
             toxiproxy_api=f"http://{layout.place('toxiproxy').address}",
             prometheus_url=f"http://{layout.place('prometheus').address}",
+            runtime=self._ground.runtime,
         )
 
     def _instance(self, place: Place) -> Instance:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crashcart.runtimes.procfs import Process, family, process_table, read_process
+from crashcart.runtimes.spec import Started
 
 
 @dataclass(slots=True)
 class _Child:
-    process: subprocess.Popen[bytes]
+    process: Started
     earlier_s: float = 0.0
     """CPU of the instance's former lives."""
     used_s: float = 0.0
@@ -30,7 +29,7 @@ class Children:
         self._children: dict[str, _Child] = {}
         self._lock = threading.RLock()
 
-    def add(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def add(self, name: str, process: Started) -> None:
         """A new process of that name; CPU of a former one stays counted."""
         with self._lock:
             former = self._children.get(name)
@@ -76,11 +75,8 @@ class Children:
     def died(self) -> Mapping[str, int]:
         """Those that ended without being asked to, with their exit status (−n: signal n)."""
         with self._lock:
-            return {
-                name: child.process.returncode
-                for name, child in self._children.items()
-                if not child.asked and self._ended(child)
-            }
+            dead = {name: child for name, child in self._children.items() if not child.asked and self._ended(child)}
+            return {name: child.process.returncode or 0 for name, child in dead.items()}
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds of each with all it started, dead ones and former lives included. Never decreases."""
@@ -89,6 +85,12 @@ class Children:
             for child in self._children.values():
                 self._measure(child, table)
             return {name: child.earlier_s + child.used_s for name, child in self._children.items()}
+
+    def flush_log(self, name: str) -> None:
+        """What it has printed is in its log when this returns."""
+        with self._lock:
+            process = self._children[name].process
+        process.flush_log()
 
     def reap(self, name: str, within_s: float) -> None:
         """Wait for its end."""
@@ -113,8 +115,7 @@ class Children:
         if process.returncode is not None:
             return True
         # looked at before it is reaped: afterwards nobody can tell what it used
-        waiting = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if waiting is None:
+        if not process.has_ended():
             return False
         last = read_process(process.pid)
         if last is not None:

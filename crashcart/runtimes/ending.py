@@ -36,11 +36,15 @@ DRAIN_SIGNALS = {"postgres": signal.SIGINT}
 
 def stop_topology(topology: Topology) -> None:
     """End every process of the stack within 2 s and remove its throw-away folder. Idempotent."""
-    end_stack(topology.run_id, Path(topology.state_dir))
+    end_stack(topology.run_id, Path(topology.state_dir), runtime=topology.runtime)
 
 
-def end_stack(run_id: str, state_dir: Path) -> None:
-    """As `stop_topology`, knowing no more than the run and its folder (a boot that was cut short)."""
+def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> None:
+    """As `stop_topology`, knowing no more than the run and its folder (a boot that was cut short).
+
+    `runtime`: where it is known; else the folder says it.
+    """
+    runtime = runtime or _runtime_of(state_dir)
     deadline = time.monotonic() + GRACE_S
     kinds = {pid: instance.kind for pid, instance in _written_down(state_dir).items()}
     found = stack_pids(run_id, state_dir)
@@ -52,6 +56,10 @@ def end_stack(run_id: str, state_dir: Path) -> None:
     _signal(servers)
     _wait_gone({*services, *servers}, deadline)
     kill_all(lambda: stack_pids(run_id, state_dir))
+    if runtime == "docker":
+        from crashcart.runtimes.containers import remove_run
+
+        remove_run(run_id)
     remove_state(state_dir)
 
 
@@ -66,6 +74,13 @@ def instance_pids(run_id: str, name: str, data_dir: Path) -> set[int]:
     noted = _written_down(data_dir.parent.parent)
     own = {pid: instance for pid, instance in noted.items() if instance.name == name}
     return _owned(lambda env: env.get(RUN_VARIABLE) == run_id and env.get(INSTANCE_VARIABLE) == name, data_dir, own)
+
+
+def _runtime_of(state_dir: Path) -> str:
+    try:
+        return load_topology(state_dir).runtime
+    except (OSError, msgspec.DecodeError):
+        return ""
 
 
 def _written_down(state_dir: Path) -> dict[int, Instance]:

@@ -14,7 +14,7 @@ from crashcart.runtimes.addresses import LOOPBACK
 DATABASE = "shop"
 """Of every Postgres server: database and role."""
 
-_PROTOCOLS = {"process": "http", "postgres": "postgres", "valkey": "valkey"}
+PROTOCOLS = {"process": "http", "postgres": "postgres", "valkey": "valkey"}
 
 PortOf = Callable[[str, int | None], int]
 """(whose, the port that the user fixed or None) → port."""
@@ -67,7 +67,7 @@ def lay_out(design: Design, port_of: PortOf) -> Layout:
     for proxy in proxies(design):
         behind = places[proxy.dependency]
         listen = _loopback(port_of(proxy.name, None))
-        addresses.append(ProxyAddress(proxy.name, proxy.link, listen, behind.address, _PROTOCOLS[behind.kind]))
+        addresses.append(ProxyAddress(proxy.name, proxy.link, listen, behind.address, PROTOCOLS[behind.kind]))
         to = links.setdefault(proxy.client, {})
         to[behind.service] = (*to.get(behind.service, ()), listen)
     return Layout(tuple(places.values()), tuple(addresses), links)

@@ -65,21 +65,22 @@ class LocalRuntime:
         """
         # planning asks what can be done, and starts nothing: it need not wait for these
         from crashcart.runtimes.boot import Boot, Order
+        from crashcart.runtimes.grounds import LocalGround
         from crashcart.runtimes.timeline import drawing
         from crashcart.tools import cache_dir, find_tools, server_account
 
+        account, cache = server_account(), self._cache or cache_dir()
         order = Order(
             design=design,
             run_id=run_id,
             project_dir=project_dir.resolve(),
             log_dir=log_dir.resolve(),
             extra_scrapes=extra_scrapes,
-            toolbox=self._toolbox or find_tools(),
-            account=server_account(),
-            cache=self._cache or cache_dir(),
+            account=account,
+            cache=cache,
             ready_within_s=self._ready_within_s,
         )
-        stack = Boot(order, progress).run()
+        stack = Boot(order, LocalGround(self._toolbox or find_tools(), account, cache), progress).run()
         if os.environ.get(TIMELINE_VARIABLE):
             for line in drawing(stack.timeline):
                 progress(line)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from crashcart.model.topology import Instance, Topology
 from crashcart.runtimes import toxiproxy_server
-from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.children import Children
 from crashcart.runtimes.ending import DRAIN_SIGNALS, GRACE_S, end_stack, instance_pids, kill_all, terminate
 from crashcart.runtimes.layout import link_address
@@ -42,7 +41,7 @@ class LocalStack:
         topology: Topology,
         *,
         children: Children,
-        reservations: Reservations,
+        release: Callable[[], None],
         boot_s: float,
         timeline: Sequence[Mark],
         log_dir: Path,
@@ -53,7 +52,7 @@ class LocalStack:
         self.timeline = tuple(timeline)
         """What took how long of the boot."""
         self._children = children
-        self._reservations = reservations
+        self._release = release
         self._log_dir = log_dir
         self._cache = cache
         self._starter = Starter()
@@ -108,6 +107,7 @@ class LocalStack:
                 address=found.address,
                 log=found.log,
                 within_s=ready_within_s,
+                flush_log=lambda: self._children.flush_log(instance),
             )
 
     def restart_toxiproxy(self, *, disabled: Iterable[str] | None = None) -> None:
@@ -176,7 +176,7 @@ class LocalStack:
             self._children.expect_end(name)
         end_stack(self.topology.run_id, Path(self.topology.state_dir))
         self._children.reap_all(_REAP_S)
-        self._reservations.release()
+        self._release()
 
     def let_go(self) -> None:
         """Leave everything running; from now on it is known by its topology alone (`stop_topology` ends it)."""
@@ -184,7 +184,7 @@ class LocalStack:
             self._stopped = True
         self._starter.cancel()
         self._children.let_go()
-        self._reservations.release()
+        self._release()
 
     def _pids(self, instance: str) -> set[int]:
         return instance_pids(self.topology.run_id, instance, Path(self.topology.instance(instance).data_dir))

@@ -8,10 +8,13 @@ machine's own death would lose data (`fsync` off), and with the machine the stac
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crashcart.runtimes.addresses import LOOPBACK
+from crashcart.runtimes.readiness import split
+from crashcart.runtimes.spec import SpawnSpec
 from crashcart.tools import ServerAccount, Toolbox
 
 _DEFAULTS: Mapping[str, str] = {
@@ -36,8 +39,10 @@ _DEFAULTS: Mapping[str, str] = {
     "dynamic_shared_memory_type": "mmap",
 }
 _SINCE_18: Mapping[str, str] = {"io_method": "sync"}
-_FIXED: Mapping[str, str] = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+_FIXED: Mapping[str, str] = {"unix_socket_directories": ""}
 _CONFIGURATION = "crashcart.conf"
+_NEIGHBOURS = "host all all samenet trust\n"
+"""Whoever is in the same network: in one of its own, that is Toxiproxy and this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,18 @@ class PostgresProgram:
 
     binaries: Path
     version: str
+    """Of the server, or whatever else decides what its files look like."""
     account: ServerAccount
+    clients: Path
+    """Where psql is, on this machine."""
+    placed: Callable[[SpawnSpec], SpawnSpec] = lambda spec: spec
+    """The process where it belongs."""
 
     @classmethod
     def of(cls, toolbox: Toolbox, account: ServerAccount) -> PostgresProgram:
         """The one that was found."""
-        return cls(toolbox.postgres.path, toolbox.postgres.version, account)
+        path = toolbox.postgres.path
+        return cls(path, toolbox.postgres.version, account, path)
 
     def argv(self, data_dir: Path) -> tuple[str, ...]:
         """How the server is started on its folder."""
@@ -65,27 +76,33 @@ class PostgresProgram:
             shutil.chown(path, self.account.uid, self.account.gid)
 
 
-def configure(data_dir: Path, program: PostgresProgram, port: int, settings: Mapping[str, object]) -> None:
-    """Write the instance's own settings; the design's have the last word, but for where the server listens.
+def configure(data_dir: Path, program: PostgresProgram, address: str, settings: Mapping[str, object]) -> None:
+    """Write the instance's own settings; the design's have the last word, but for where the server listens (host:port).
 
     They are in a file and not in the command, so that ALTER SYSTEM can change them while a fault lasts.
     """
-    newer = _SINCE_18 if int(program.version.split(".")[0]) >= 18 else {}
+    host, port = split(address)
+    newer = _SINCE_18 if int((data_dir / "PG_VERSION").read_text(encoding="ascii").split(".")[0]) >= 18 else {}
     chosen = {
         **_DEFAULTS,
         **newer,
         **{key: _value(value) for key, value in settings.items()},
         **_FIXED,
+        "listen_addresses": host,
         "port": str(port),
     }
     text = "".join(f"{key} = '{value}'\n" for key, value in chosen.items())
     (data_dir / _CONFIGURATION).write_text(text, encoding="utf-8")
-    main = data_dir / "postgresql.conf"
-    line = f"include '{_CONFIGURATION}'\n"
-    if line not in main.read_text(encoding="utf-8"):
-        with main.open("a", encoding="utf-8") as file:
-            file.write(line)
+    _append(data_dir / "postgresql.conf", f"include '{_CONFIGURATION}'\n")
+    if host != LOOPBACK:
+        _append(data_dir / "pg_hba.conf", _NEIGHBOURS)
     program.own(data_dir / _CONFIGURATION)
+
+
+def _append(path: Path, line: str) -> None:
+    if line not in path.read_text(encoding="utf-8"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
 
 
 def _value(value: object) -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -33,6 +34,21 @@ _INHERITED = (
 )
 
 
+class ContainerSpec(msgspec.Struct, frozen=True):
+    """The container that a process is the first one of."""
+
+    name: str
+    image: str
+    networks: dict[str, str]
+    """Network → its address in there, for its whole life; none: it shares this machine's network."""
+    folders: tuple[str, ...] = ()
+    """Folders of this machine that it sees at the same place, and may write to."""
+    files: dict[str, str] = {}
+    """File of this machine → where it is seen, read-only."""
+    own_entrypoint: bool = False
+    """`argv` are arguments to the image's own entry point; else the program itself."""
+
+
 class SpawnSpec(msgspec.Struct, frozen=True):
     """One process: what is run, with which environment (and nothing besides), where, as whom, with which log."""
 
@@ -45,6 +61,50 @@ class SpawnSpec(msgspec.Struct, frozen=True):
     uid: int | None = None
     gid: int | None = None
     """None: as ourselves."""
+    container: ContainerSpec | None = None
+    """None: a process of this machine as any other. In one, `cwd` is the image's own."""
+
+
+class Started(Protocol):
+    """A process that was started: a child of ours, or the first process of a container."""
+
+    @property
+    def pid(self) -> int:
+        """On this machine; 0 where it ended before anybody could see it."""
+
+    returncode: int | None
+    """As `subprocess.Popen`'s: None until it was found to have ended, −n for signal n."""
+
+    def has_ended(self) -> bool:
+        """Whether it has, without taking notice: what it used can still be read where that is possible at all."""
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, once it has ended. subprocess.TimeoutExpired."""
+
+    def send_signal(self, sig: int) -> None:
+        """Nothing where it has ended."""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+
+    def flush_log(self) -> None:
+        """All that it has printed so far is in its log when this returns."""
+
+
+class Child(subprocess.Popen[bytes]):
+    """Implements `Started`."""
+
+    def has_ended(self) -> bool:
+        """As the kernel says, before anybody has waited for it."""
+        if self.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def flush_log(self) -> None:
+        """It writes there itself."""
 
 
 def base_environment(run_id: str, name: str, kind: str) -> dict[str, str]:
@@ -81,7 +141,16 @@ def read_spec(path: Path) -> SpawnSpec:
         raise BootError(path.stem, f"can not be started again: {problem}", remedy="the stack is gone") from problem
 
 
-def spawn(spec: SpawnSpec) -> subprocess.Popen[bytes]:
+def start(spec: SpawnSpec) -> Started:
+    """Start it: in its container where it has one, else as `spawn`. BootError where it can not be run."""
+    if spec.container is not None:
+        from crashcart.runtimes.containers import start_container
+
+        return start_container(spec, spec.container)
+    return spawn(spec)
+
+
+def spawn(spec: SpawnSpec) -> Child:
     """Start it in a session and process group of its own, output appended to its log, nothing on its input.
 
     Raises:
@@ -89,7 +158,7 @@ def spawn(spec: SpawnSpec) -> subprocess.Popen[bytes]:
     """
     with Path(spec.log).open("ab") as log:
         try:
-            return subprocess.Popen(
+            return Child(
                 spec.argv,
                 env=spec.env,
                 cwd=spec.cwd,
@@ -106,11 +175,11 @@ def spawn(spec: SpawnSpec) -> subprocess.Popen[bytes]:
             raise BootError(spec.name, what, remedy="correct its command in the design") from problem
 
 
-def spawn_again(spec: SpawnSpec) -> subprocess.Popen[bytes]:
+def spawn_again(spec: SpawnSpec) -> Started:
     """Start once more what is known to be dead: what its last life left in the way is removed first."""
     if spec.env.get(KIND_VARIABLE) == "postgres":
         forget_shared_memory(Path(spec.cwd))
-    return spawn(spec)
+    return start(spec)
 
 
 def spawn_from_spec(spec_file: str | Path) -> ProcessRef:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from crashcart.model.errors import BootError
 from crashcart.runtimes.readiness import ask
-from crashcart.runtimes.spec import SpawnSpec, spawn
+from crashcart.runtimes.spec import SpawnSpec, Started, start
 
 LAST_LINES = 20
 _POLL_S = 0.02
@@ -33,11 +32,11 @@ class Starter:
         with self._lock:
             self._cancelled.set()
 
-    def spawn(self, spec: SpawnSpec) -> subprocess.Popen[bytes]:
-        """As `spec.spawn`. Cancelled, or BootError where the program can not be run."""
+    def spawn(self, spec: SpawnSpec) -> Started:
+        """As `spec.start`. Cancelled, or BootError where the program can not be run."""
         with self._lock:
             self.check()
-            return spawn(spec)
+            return start(spec)
 
     def check(self) -> None:
         """Raise Cancelled where it was."""
@@ -52,13 +51,21 @@ class Starter:
     def run(self, spec: SpawnSpec, *, what: str) -> None:
         """Run it to its end. BootError (`what` failed) with its last lines where it does not exit with 0."""
         process = self.spawn(spec)
-        while process.poll() is None:
+        while (code := process.poll()) is None:
             self.pause()
-        if process.returncode != 0:
-            raise BootError(spec.name, f"{what} failed ({exit_words(process.returncode)})", last_lines(spec.log))
+        if code != 0:
+            raise BootError(spec.name, f"{what} failed ({exit_words(code)})", last_lines(spec.log))
 
     def wait_ready(
-        self, exit_code: Callable[[], int | None], *, name: str, kind: str, address: str, log: str, within_s: float
+        self,
+        exit_code: Callable[[], int | None],
+        *,
+        name: str,
+        kind: str,
+        address: str,
+        log: str,
+        within_s: float,
+        flush_log: Callable[[], None],
     ) -> None:
         """Until it answers in its own words. BootError at once where it has exited, or if it takes too long."""
         deadline = time.monotonic() + within_s
@@ -69,6 +76,7 @@ class Starter:
                 raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
             if time.monotonic() > deadline:
                 what = f"was not ready within {within_s:g} s: {said}"
+                flush_log()
                 raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
             self.pause()
 

@@ -20,7 +20,7 @@ from crashcart.model.errors import BadFile, BootError
 from crashcart.runtimes.layout import DATABASE, link_address
 from crashcart.runtimes.postgres import PostgresProgram, configure
 from crashcart.runtimes.readiness import ask
-from crashcart.runtimes.spec import SpawnSpec, base_environment
+from crashcart.runtimes.spec import SpawnSpec, Started, base_environment
 from crashcart.runtimes.starting import Starter, last_lines
 from crashcart.runtimes.template_key import template_key
 
@@ -44,7 +44,8 @@ class TemplateJob:
     """In the stack's throw-away folder: the server's account can reach it."""
     log: Path
     run_id: str
-    port: int
+    address: str
+    """host:port at which its server listens meanwhile."""
     environment: Mapping[str, str]
     """For the commands."""
 
@@ -121,7 +122,7 @@ class Templates:
         data_dir.mkdir(mode=0o700)
         self._program.own(data_dir)
         self._initdb(job, data_dir)
-        configure(data_dir, self._program, job.port, {})
+        configure(data_dir, self._program, job.address, {})
         server = self._starter.spawn(self._server_spec(job, data_dir))
         try:
             self._wait_and_fill(job, server)
@@ -144,18 +145,21 @@ class Templates:
             "--wal-segsize=4",
         )
         argv = (str(self._program.binaries / "initdb"), "-D", str(data_dir), *words)
-        self._starter.run(self._as_server(job, argv), what="initdb")
+        self._starter.run(self._as_server(job, argv, "initdb"), what="initdb")
 
     def _server_spec(self, job: TemplateJob, data_dir: Path) -> SpawnSpec:
-        return self._as_server(job, self._program.argv(data_dir))
+        return self._as_server(job, self._program.argv(data_dir), "template")
 
-    def _as_server(self, job: TemplateJob, argv: tuple[str, ...]) -> SpawnSpec:
+    def _as_server(self, job: TemplateJob, argv: tuple[str, ...], what: str) -> SpawnSpec:
         account = self._program.account
         env = base_environment(job.run_id, job.service, "postgres")
-        return SpawnSpec(job.service, argv, env, str(job.work_dir), str(job.log), account.uid, account.gid)
+        name = f"{job.service}-{what}"
+        return self._program.placed(
+            SpawnSpec(name, argv, env, str(job.work_dir), str(job.log), account.uid, account.gid)
+        )
 
-    def _wait_and_fill(self, job: TemplateJob, server: subprocess.Popen[bytes]) -> None:
-        address = f"127.0.0.1:{job.port}"
+    def _wait_and_fill(self, job: TemplateJob, server: Started) -> None:
+        address = job.address
         self._wait_serving(job, server, address)
         admin = f"postgresql://{SUPERUSER}@{address}/postgres"
         self._psql(job, admin, "-c", f"CREATE ROLE {DATABASE} LOGIN")
@@ -170,7 +174,7 @@ class Templates:
             self._starter.run(spec, what=f"the init command {' '.join(command)}")
         self._psql(job, f"postgresql://{SUPERUSER}@{address}/{DATABASE}", "-c", "VACUUM (ANALYZE, FREEZE)")
 
-    def _wait_serving(self, job: TemplateJob, server: subprocess.Popen[bytes], address: str) -> None:
+    def _wait_serving(self, job: TemplateJob, server: Started, address: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
         # role and database are still to be made: to be told so is to be served
         while not ask("postgres", address).startswith((_NO_ROLE, _NO_DATABASE)):
@@ -179,7 +183,7 @@ class Templates:
             self._starter.pause()
 
     def _psql(self, job: TemplateJob, address: str, *words: str) -> None:
-        argv = (str(self._program.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address, *words)
+        argv = (str(self._program.clients / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", address, *words)
         env = {**base_environment(job.run_id, job.service, "process"), "PGOPTIONS": "-c client_min_messages=warning"}
         spec = SpawnSpec(job.service, argv, env, str(job.project_dir), str(job.log))
         try:

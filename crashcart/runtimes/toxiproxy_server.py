@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from crashcart.model.topology import ProxyAddress, Topology
 from crashcart.runtimes.ending import instance_pids, kill_all
 from crashcart.runtimes.readiness import split
-from crashcart.runtimes.spec import read_spec, spawn_again
+from crashcart.runtimes.spec import Started, read_spec, spawn_again
 from crashcart.runtimes.starting import Starter
 from crashcart.toxiproxy import ProxySpec, Toxiproxy
 
@@ -30,7 +29,7 @@ def populate(api_url: str, proxies: Iterable[ProxyAddress], *, disabled: frozens
     Toxiproxy(api_url).populate(wanted)
 
 
-def restart_toxiproxy(topology: Topology, *, disabled: Iterable[str] | None = None) -> subprocess.Popen[bytes]:
+def restart_toxiproxy(topology: Topology, *, disabled: Iterable[str] | None = None) -> Started:
     """Kill the server and start it at its address with the same proxies; toxics are gone. The run does not count then.
 
     Proxies in `disabled` stay off; by default those that are off now, seen from outside: nothing listens.
@@ -42,24 +41,33 @@ def restart_toxiproxy(topology: Topology, *, disabled: Iterable[str] | None = No
     if disabled is None:
         # of a server that is dead already nothing listens: then there is no telling, and all are on
         alive = instance_pids(topology.run_id, NAME, Path(instance.data_dir))
-        disabled = silent_proxies(topology.proxies) if alive else ()
+        disabled = silent_proxies(topology.proxies, min(alive)) if alive else ()
     off = frozenset(disabled)
     kill_all(lambda: instance_pids(topology.run_id, NAME, Path(instance.data_dir)))
     process = spawn_again(read_spec(Path(instance.spec_file)))
     Starter().wait_ready(
-        process.poll, name=NAME, kind=NAME, address=instance.address, log=instance.log, within_s=READY_WITHIN_S
+        process.poll,
+        name=NAME,
+        kind=NAME,
+        address=instance.address,
+        log=instance.log,
+        within_s=READY_WITHIN_S,
+        flush_log=process.flush_log,
     )
     populate(topology.toxiproxy_api, topology.proxies, disabled=off)
     return process
 
 
-def silent_proxies(proxies: Iterable[ProxyAddress]) -> tuple[str, ...]:
-    """Proxies on whose port nothing listens: off, whatever the control plane would say if it answered."""
-    listening = _listening_ports()
+def silent_proxies(proxies: Iterable[ProxyAddress], pid: int) -> tuple[str, ...]:
+    """Proxies on whose port nothing listens: off, whatever the control plane would say if it answered.
+
+    `pid`: of the server, whose network may be a container's.
+    """
+    listening = _listening_ports(pid)
     return tuple(proxy.name for proxy in proxies if split(proxy.listen)[1] not in listening)
 
 
-def _listening_ports() -> frozenset[int]:
-    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+def _listening_ports(pid: int) -> frozenset[int]:
+    lines = Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     rows = (line.split() for line in lines)
     return frozenset(int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from crashcart.tools import postgres, prometheus, toxiproxy, valkey
 from crashcart.tools.cache import remove_leftovers, writable_cache_dir
@@ -38,6 +39,12 @@ def find_tools() -> Toolbox:
     toolbox = Toolbox(**{name: find() for name, find in FINDERS.items()})
     write_stamp(toolbox)
     return toolbox
+
+
+def psql_folder() -> Path:
+    """Where psql is. MissingTool."""
+    known = read_stamp()
+    return (known.postgres if known else postgres.find()).path
 
 
 def setup(progress: Callable[[str], None]) -> Toolbox:

@@ -110,7 +110,13 @@ def prometheus(toolbox: Toolbox, web: Web, tmp_path_factory: pytest.TempPathFact
     process = starter.spawn(SpawnSpec("prometheus", argv, {}, str(folder), str(log)))
     try:
         starter.wait_ready(
-            process.poll, name="prometheus", kind="prometheus", address=address, log=str(log), within_s=20.0
+            process.poll,
+            name="prometheus",
+            kind="prometheus",
+            address=address,
+            log=str(log),
+            within_s=20.0,
+            flush_log=process.flush_log,
         )
         yield Prometheus(PrometheusReader(f"http://{address}"), page, gone)
         assert process.poll() is None, Path(log).read_text()

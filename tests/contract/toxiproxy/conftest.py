@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.runtimes.addresses import LOOPBACK, Reservations
-from crashcart.runtimes.spec import SpawnSpec
+from crashcart.runtimes.spec import SpawnSpec, Started
 from crashcart.runtimes.starting import Starter
 from crashcart.runtimes.toxiproxy_server import toxiproxy_argv
 from crashcart.tools import Toolbox
@@ -46,7 +45,7 @@ class _Upstream(http.server.ThreadingHTTPServer):
 @dataclass(frozen=True)
 class Server:
     client: Toxiproxy
-    process: subprocess.Popen[bytes]
+    process: Started
     upstream: str
     reservations: Reservations
 
@@ -95,7 +94,13 @@ def server(toolbox: Toolbox, upstream: str, tmp_path: Path) -> Iterator[Server]:
     process = starter.spawn(SpawnSpec("toxiproxy", argv, {"LOG_LEVEL": "error"}, "/", str(log)))
     try:
         starter.wait_ready(
-            process.poll, name="toxiproxy", kind="toxiproxy", address=address, log=str(log), within_s=10.0
+            process.poll,
+            name="toxiproxy",
+            kind="toxiproxy",
+            address=address,
+            log=str(log),
+            within_s=10.0,
+            flush_log=process.flush_log,
         )
         yield Server(Toxiproxy(f"http://{address}"), process, upstream, reservations)
     finally:

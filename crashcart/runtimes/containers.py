@@ -1,0 +1,298 @@
+"""Containers whose processes are this machine's: started from a spec, known by their run's label, removed with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crashcart.model.errors import BootError, ControlPlaneError
+from crashcart.processes import is_same_process, process_ref
+from crashcart.runtimes.spec import ContainerSpec, SpawnSpec
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+RUN_LABEL, INSTANCE_LABEL, LOG_LABEL = "crashcart.run", "crashcart.instance", "crashcart.log"
+"""On whatever the engine keeps for a run: whose it is, what it is, and where its log belongs."""
+API_VERSION = "1.41"
+TIMEOUT_S = 20
+REMOVE_WITHIN_S = 4.0
+SOCKET = Path("/var/run/docker.sock")
+_STOPPED_WITHIN_S = 5
+_POLL_S = 0.01
+_SIGNALLED = 128
+_LOG_BYTES = "256m"
+_SCRATCH_BYTES = 64 << 20
+_MOST_PROCESSES = 512
+
+
+class ContainerProcess:
+    """The first process of a container, as this machine sees it. Implements `spec.Started`."""
+
+    def __init__(self, name: str, pid: int, log: Path) -> None:
+        """`pid`: 0 where it ended at once."""
+        self.pid = pid
+        self._log = log
+        self.returncode: int | None = None
+        self._name = name
+        self._reference = process_ref(pid) if pid else None
+
+    def has_ended(self) -> bool:
+        """A look into /proc: the engine is not asked."""
+        return self.returncode is not None or self._reference is None or not is_same_process(self._reference)
+
+    def poll(self) -> int | None:
+        """The engine is asked once, when it has ended."""
+        if self.returncode is None and self.has_ended():
+            self.returncode = _exit_code(self._name)
+            self.flush_log()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """When this returns, the engine knows it too: the container can be started again."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self._name, timeout or 0.0)
+            time.sleep(_POLL_S)
+        return code
+
+    def send_signal(self, sig: int) -> None:
+        """Straight to the process."""
+        if not self.has_ended():
+            os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def flush_log(self) -> None:
+        """The engine keeps it, until it is asked."""
+        gather_log(self._name, self._log)
+
+
+def engine(timeout_s: int = TIMEOUT_S) -> APIClient:
+    """The engine of this machine, as DOCKER_HOST names it or at its usual place. ControlPlaneError where it is not."""
+    import docker
+    from docker.utils import kwargs_from_env
+
+    try:
+        return docker.APIClient(**kwargs_from_env(), version=API_VERSION, timeout=timeout_s, num_pools=32)
+    except docker.errors.DockerException as error:
+        raise ControlPlaneError(f"the Docker engine does not answer: {error}") from error
+
+
+def engine_may_be_there() -> bool:
+    """Whether it is worth asking for it."""
+    return bool(os.environ.get("DOCKER_HOST")) or SOCKET.exists()
+
+
+def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProcess:
+    """Make the container unless there is one by that name, and start it.
+
+    Raises:
+        BootError: it could not be, in the engine's words.
+    """
+    import docker
+    import requests
+
+    api = engine()
+    try:
+        _make(api, spec, container)
+        api.start(container.name)
+        state = api.inspect_container(container.name)["State"]
+    except docker.errors.APIError as error:
+        raise BootError(spec.name, f"its container can not be started: {error.explanation or error}") from error
+    except (requests.RequestException, docker.errors.DockerException) as error:
+        raise BootError(spec.name, f"the Docker engine does not answer: {error}") from error
+    finally:
+        api.close()
+    return ContainerProcess(container.name, int(state["Pid"]), Path(spec.log))
+
+
+def gather_log(name: str, log: Path) -> None:
+    """Write all that a container has printed so far to its log. What can't be had leaves the log as it is."""
+    api = engine()
+    try:
+        _gather(api, name, log)
+    finally:
+        api.close()
+
+
+def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, ...]:
+    """Keep the logs of all containers of a run, then remove them and its networks. Idempotent.
+
+    Returns what is left when the time is over, in words.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            left = _remove_once(run_id)
+        except ControlPlaneError as error:
+            left = (str(error),)
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
+
+
+def runs_of_engine() -> frozenset[str]:
+    """Runs of which the engine still keeps a container or a network. None where there is no engine."""
+    if not engine_may_be_there():
+        return frozenset()
+    try:
+        api = engine()
+    except ControlPlaneError:
+        return frozenset()
+    try:
+        return frozenset(one["Labels"][RUN_LABEL] for one in (*_containers(api), *_networks(api)))
+    finally:
+        api.close()
+
+
+def _remove_once(run_id: str) -> tuple[str, ...]:
+    import docker
+    import requests
+
+    api = engine()
+    try:
+        containers, networks = _containers(api, run_id), _networks(api, run_id)
+        with ThreadPoolExecutor(max_workers=16, thread_name_prefix="remove") as pool:
+            found = [*pool.map(lambda one: _remove_container(api, one), containers)]
+            found += pool.map(lambda one: _without_error(lambda: api.remove_network(one["Id"]), one["Name"]), networks)
+    except (requests.RequestException, docker.errors.DockerException) as error:
+        raise ControlPlaneError(f"the Docker engine does not answer: {error}") from error
+    finally:
+        api.close()
+    return tuple(problem for problem in found if problem)
+
+
+def _remove_container(api: APIClient, one: Mapping[str, Any]) -> str:
+    log = one["Labels"].get(LOG_LABEL)
+    if log and Path(log).parent.is_dir():
+        _gather(api, one["Id"], Path(log))
+    return _without_error(lambda: api.remove_container(one["Id"], force=True, v=True), one["Names"][0].lstrip("/"))
+
+
+def _without_error(remove: Callable[[], object], name: str) -> str:
+    """Empty when it is gone."""
+    import docker
+    import requests
+
+    try:
+        remove()
+    except docker.errors.NotFound:
+        return ""
+    except (requests.RequestException, docker.errors.DockerException) as error:
+        return f"{name} could not be removed: {error}"
+    return ""
+
+
+def _containers(api: APIClient, run_id: str = "") -> Iterable[Mapping[str, Any]]:
+    found: Iterable[Mapping[str, Any]] = api.containers(all=True, filters={"label": _label(run_id)})
+    return found
+
+
+def _networks(api: APIClient, run_id: str = "") -> Iterable[Mapping[str, Any]]:
+    found: Iterable[Mapping[str, Any]] = api.networks(filters={"label": _label(run_id)})
+    return found
+
+
+def _label(run_id: str) -> str:
+    return f"{RUN_LABEL}={run_id}" if run_id else RUN_LABEL
+
+
+def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
+    import docker
+
+    networks = list(container.networks.items())
+    attached = _attached(api, spec, *networks[0]) if networks else None
+    try:
+        api.create_container(
+            container.image,
+            command=list(spec.argv) if container.own_entrypoint else list(spec.argv[1:]),
+            entrypoint=None if container.own_entrypoint else [spec.argv[0]],
+            name=container.name,
+            environment=spec.env,
+            user=_user(spec),
+            labels=_labels(spec),
+            host_config=_host_config(api, container, networks[0][0] if networks else "host"),
+            networking_config=attached,
+        )
+    except docker.errors.APIError as error:
+        if error.status_code != 409:
+            raise
+        api.wait(container.name, timeout=_STOPPED_WITHIN_S)  # it is there from its last life, and has ended
+        return
+    for network, address in networks[1:]:
+        api.connect_container_to_network(container.name, network, ipv4_address=address)
+
+
+def _user(spec: SpawnSpec) -> str:
+    uid = os.geteuid() if spec.uid is None else spec.uid
+    gid = os.getegid() if spec.gid is None else spec.gid
+    return f"{uid}:{gid}"
+
+
+def _labels(spec: SpawnSpec) -> dict[str, str]:
+    from crashcart.processes import RUN_VARIABLE
+
+    return {RUN_LABEL: spec.env[RUN_VARIABLE], INSTANCE_LABEL: spec.name, LOG_LABEL: spec.log}
+
+
+def _attached(api: APIClient, spec: SpawnSpec, network: str, address: str) -> dict[str, Any]:
+    alias = spec.name.replace("[", "-").rstrip("]")
+    endpoint = api.create_endpoint_config(ipv4_address=address, aliases=[alias])
+    return {"EndpointsConfig": {network: endpoint}}
+
+
+def _host_config(api: APIClient, container: ContainerSpec, network: str) -> object:
+    from docker.types import LogConfig, Mount
+
+    mounts = [Mount(folder, folder, type="bind") for folder in container.folders]
+    mounts += [Mount(inside, file, type="bind", read_only=True) for file, inside in container.files.items()]
+    return api.create_host_config(
+        mounts=mounts,
+        network_mode=network,
+        read_only=True,
+        tmpfs={"/tmp": f"size={_SCRATCH_BYTES},mode=1777"},  # noqa: S108 - inside the container
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=_MOST_PROCESSES,
+        log_config=LogConfig(type="local", config={"max-size": _LOG_BYTES, "max-file": "1", "compress": "false"}),
+        restart_policy={"Name": "no"},
+    )
+
+
+def _gather(api: APIClient, name: str, log: Path) -> None:
+    import docker
+    import requests
+
+    partial = log.with_name(f".{log.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            for chunk in api.logs(name, stdout=True, stderr=True, stream=True, follow=False):
+                file.write(chunk)
+        partial.replace(log)
+    except (OSError, requests.RequestException, docker.errors.DockerException):
+        partial.unlink(missing_ok=True)
+
+
+def _exit_code(name: str) -> int:
+    """−n for signal n, as a child of ours would have it; −9 for a container that is not there any more."""
+    import docker
+    import requests
+
+    api = engine()
+    try:
+        code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
+    except (requests.RequestException, docker.errors.DockerException):
+        return -signal.SIGKILL
+    finally:
+        api.close()
+    return _SIGNALLED - code if code > _SIGNALLED else code
