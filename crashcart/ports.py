@@ -52,6 +52,9 @@ class Stack(Protocol):
     def database_address(self, service: str) -> str:
         """postgresql:// address of the server itself, beside the proxy."""
 
+    def let_go(self) -> None:
+        """Leave everything running: from now on it is known by its topology alone."""
+
     def stop(self) -> None:
         """End everything (SIGTERM, then SIGKILL), within seconds, and remove the throw-away data. Idempotent."""
 

@@ -23,6 +23,13 @@ _TAG = click.option(
 _NOT_TAG = click.option("--not-tag", "not_tags", multiple=True, metavar="TAG", help="But none with this tag.")
 
 
+RUNTIME = click.option(
+    "--runtime",
+    type=click.Choice(["local", "docker"]),
+    help="Processes of this machine, or containers.  [default: $CRASHCART_RUNTIME, else local]",
+)
+
+
 def with_options(*options: _Decorator) -> _Decorator:
     """A command with all of these, in this order."""
 
@@ -67,18 +74,18 @@ def list_(ctx: click.Context, tags: tuple[str, ...], not_tags: tuple[str, ...]) 
 
 @cli.command()
 @click.argument("experiment")
-@with_options(*_CHANGES)
+@with_options(*_CHANGES, RUNTIME)
 @click.option("--json", "as_json", is_flag=True, help="The plan as it will be recorded.")
 @click.pass_context
 def plan(
-    ctx: click.Context, experiment: str, seed: int | None, design: str | None, overrides: tuple[str, ...], as_json: bool
+    ctx: click.Context, /, experiment: str, seed: int | None, design: str | None, overrides: tuple[str, ...], **how: Any
 ) -> None:
     """What a run would do, to whom, for how long. Touches nothing."""
     from crashcart import wiring
     from crashcart.reporting.plantext import render_plan
 
-    made = wiring.make_plan(project_of(ctx), experiment, all_overrides(seed, design, overrides))
-    if as_json:
+    made = wiring.make_plan(project_of(ctx), experiment, all_overrides(seed, design, overrides), how["runtime"])
+    if how["as_json"]:
         click.echo(wiring.plan_json(made))
     else:
         console, project = console_for(), project_of(ctx)
@@ -90,6 +97,7 @@ _RUN_OPTIONS: tuple[_Decorator, ...] = (
     _TAG,
     _NOT_TAG,
     *_CHANGES,
+    RUNTIME,
     click.option(
         "--rerun-inconclusive",
         type=click.IntRange(0, 5),

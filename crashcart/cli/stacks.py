@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from crashcart.cli.experiments import RUNTIME, with_options
 from crashcart.cli.top import cli, console_for, project_of
 from crashcart.model.errors import UsageError
 
@@ -18,12 +19,13 @@ def stack() -> None:
 
 @stack.command("up")
 @_design
+@with_options(RUNTIME)
 @click.pass_context
-def stack_up(ctx: click.Context, design: str | None) -> None:
+def stack_up(ctx: click.Context, design: str | None, runtime: str | None) -> None:
     """Boot a design and leave it running."""
     from crashcart import wiring
 
-    wiring.stack_up(project_of(ctx), _named(ctx, design), console_for())
+    wiring.stack_up(project_of(ctx), _named(ctx, design), console_for(), runtime)
 
 
 @stack.command("down")

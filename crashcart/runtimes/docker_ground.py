@@ -43,7 +43,7 @@ class DockerGround:
     def __init__(self, run_id: str, images: Mapping[str, str], python: str, account: ServerAccount, psql: Path) -> None:
         """`images`: kind → image, of services that are commands under `process`. `psql`: the folder it is in, here."""
         # databases of another image are other databases
-        server = PostgresProgram(Path(), images.get("postgres", ""), account, psql, self.placed)
+        server = PostgresProgram(Path(), images.get("postgres", ""), account, psql, self.placed, self.environment)
         self.programs = Programs(server, Path("valkey-server"), Path("toxiproxy"), Path("prometheus"), python)
         self._run_id = run_id
         self._images = images

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crashcart.runtimes.addresses import LOOPBACK
 from crashcart.runtimes.readiness import split
-from crashcart.runtimes.spec import SpawnSpec
+from crashcart.runtimes.spec import SpawnSpec, base_environment
 from crashcart.tools import ServerAccount, Toolbox
 
 _DEFAULTS: Mapping[str, str] = {
@@ -57,6 +57,8 @@ class PostgresProgram:
     """Where psql is, on this machine."""
     placed: Callable[[SpawnSpec], SpawnSpec] = lambda spec: spec
     """The process where it belongs."""
+    environment: Callable[[str, str, str], dict[str, str]] = base_environment
+    """What it gets: of a run, a name, a kind."""
 
     @classmethod
     def of(cls, toolbox: Toolbox, account: ServerAccount) -> PostgresProgram:

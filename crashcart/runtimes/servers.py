@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from crashcart.runtimes.addresses import LOOPBACK
 from crashcart.runtimes.readiness import split
 
 _VALKEY_DEFAULTS: Mapping[str, str] = {"save": "", "appendonly": "no", "loglevel": "warning", "daemonize": "no"}
@@ -17,7 +18,9 @@ def valkey_argv(program: Path, address: str, data_dir: Path, settings: Mapping[s
     """
     host, port = split(address)
     asked = {name: _word(value) for name, value in settings.items()}
-    chosen = {**_VALKEY_DEFAULTS, **asked, "bind": host, "port": str(port), "dir": str(data_dir)}
+    # in a network of its own there is nobody to be protected from but Toxiproxy and this machine
+    guard = {} if host == LOOPBACK else {"protected-mode": "no"}
+    chosen = {**_VALKEY_DEFAULTS, **guard, **asked, "bind": host, "port": str(port), "dir": str(data_dir)}
     return (str(program), *(word for name, value in chosen.items() for word in (f"--{name}", value)))
 
 

@@ -14,6 +14,7 @@ from crashcart.model.design import Design
 from crashcart.model.errors import UsageError
 from crashcart.model.hints import did_you_mean
 from crashcart.model.topology import Instance, Topology
+from crashcart.ports import Runtime
 from crashcart.runtimes.ending import instance_pids, stack_pids, stop_topology
 from crashcart.runtimes.local import LocalRuntime
 from crashcart.runtimes.readiness import ask
@@ -43,7 +44,7 @@ def stacks_dir() -> Path:
 
 
 def up(
-    design: Design, project_dir: Path, progress: Callable[[str], None], *, runtime: LocalRuntime | None = None
+    design: Design, project_dir: Path, progress: Callable[[str], None], *, runtime: Runtime | None = None
 ) -> Topology:
     """Boot the design and leave it running. Its logs are beside its entry in `stacks_dir()`.
 

@@ -152,7 +152,7 @@ class Templates:
 
     def _as_server(self, job: TemplateJob, argv: tuple[str, ...], what: str) -> SpawnSpec:
         account = self._program.account
-        env = base_environment(job.run_id, job.service, "postgres")
+        env = self._program.environment(job.run_id, job.service, "postgres")
         name = f"{job.service}-{what}"
         return self._program.placed(
             SpawnSpec(name, argv, env, str(job.work_dir), str(job.log), account.uid, account.gid)

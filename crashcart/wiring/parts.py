@@ -11,13 +11,12 @@ from crashcart.model.plan import Plan, PlannedFault
 
 if TYPE_CHECKING:
     from crashcart.model.topology import Topology
-    from crashcart.ports import FaultInjector, Probes, Stack, View
+    from crashcart.ports import FaultInjector, Probes, Runtime, Stack, View
     from crashcart.running import Parts
     from crashcart.running.parts import ProbeSink
-    from crashcart.runtimes.local import LocalRuntime
 
 
-def make_parts(made: Plan, run_id: str, view: View) -> Parts:
+def make_parts(made: Plan, run_id: str, view: View, runtime: Runtime) -> Parts:
     """All that a run of this plan needs."""
     from crashcart.harnessmetrics import HarnessMetrics
     from crashcart.loadcontrol import LoadClient
@@ -30,7 +29,7 @@ def make_parts(made: Plan, run_id: str, view: View) -> Parts:
 
     ports = Reservations()  # held until this process ends
     return Parts(
-        runtime=choose_runtime(),
+        runtime=runtime,
         view=view,
         state=HarnessMetrics(made),
         start_watchdog=Watchdog.start,
@@ -54,13 +53,6 @@ def _injector(stack: Stack, log: Path, on_restart: Callable[[str], None]) -> Fau
         on_restart("toxiproxy")
 
     return Injector(FaultLog(log), StackWorld(stack), registry(), on_control_plane_hung=restart)
-
-
-def choose_runtime() -> LocalRuntime:
-    """What runs the design."""
-    from crashcart.runtimes.local import LocalRuntime
-
-    return LocalRuntime()
 
 
 def _probes(topology: Topology, faults: Sequence[PlannedFault], sink: ProbeSink, t0: float) -> Probes:

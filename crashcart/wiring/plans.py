@@ -12,32 +12,34 @@ from crashcart.loading import Project
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.plan import Plan
 from crashcart.planning import Request, plan
-from crashcart.wiring.parts import choose_runtime
+from crashcart.wiring.runtimes import lacks_of, runtime_name
 
-RUNTIME = "local"
 RESERVED = ("latest", "suites")
 """Names below `runs/` that no experiment can have."""
 
 
-def make_plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
+def make_plan(project: Project, experiment: str, overrides: Sequence[str], runtime: str | None = None) -> Plan:
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
-    made = _plan(project, experiment, overrides)
+    made = _plan(project, experiment, overrides, runtime_name(runtime))
     _rehearse(project)
     return made
 
 
-def _plan(project: Project, experiment: str, overrides: Sequence[str]) -> Plan:
+def _plan(project: Project, experiment: str, overrides: Sequence[str], runtime: str) -> Plan:
     file = project.experiment(experiment, overrides)
-    return plan(Request(file, project, RUNTIME, choose_runtime().lacks, registry(), tuple(overrides)))
+    return plan(Request(file, project, runtime, lacks_of(runtime), registry(), tuple(overrides)))
 
 
-def make_plans(project: Project, paths: Sequence[Path], overrides: Sequence[str]) -> tuple[Plan, ...]:
+def make_plans(
+    project: Project, paths: Sequence[Path], overrides: Sequence[str], runtime: str | None = None
+) -> tuple[Plan, ...]:
     """Every plan, in order. UsageError with all that is wrong in any of them."""
+    name = runtime_name(runtime)
     plans: list[Plan] = []
     wrong: list[UsageError] = []
     for path in paths:
         try:
-            plans.append(_plan(project, str(path), overrides))
+            plans.append(_plan(project, str(path), overrides, name))
         except UsageError as error:
             wrong.append(error)
     if not wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -69,20 +69,39 @@ def preflight(project: Project, plans: Sequence[Plan], console: Console, *, yes:
         click.confirm("Go on?", abort=True)
 
 
-def make_held_plan(
-    project: Project, experiment: str, overrides: Sequence[str], phase: str, at_most: str
-) -> tuple[Plan, Hold]:
+class Held(Protocol):
+    """What is asked of a run that is held."""
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """One."""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """`path=value`."""
+
+    @property
+    def hold_at_most(self) -> str:
+        """A duration."""
+
+    @property
+    def runtime(self) -> str | None:
+        """None: what the environment says."""
+
+
+def make_held_plan(project: Project, asked: Held, phase: str) -> tuple[Plan, Hold]:
     """The plan with one phase at its longest. UsageError where it can't be held, or nobody is there to end it."""
     from crashcart.planning.holding import hold_of, hold_overrides
 
     if not at_terminal():
         what = "a phase can be held at a terminal alone: somebody must be there to end it"
         raise UsageError(what, where=f"--hold {phase}", remedy="leave --hold out, or run it from a terminal")
+    experiment, overrides = asked.experiments[0], asked.overrides
     try:
-        at_most_s = float(parse_duration(at_most))
+        at_most_s = float(parse_duration(asked.hold_at_most))
     except ValueError as error:
         raise UsageError(str(error), where="--hold-at-most", remedy="such as 30m") from error
     written = project.experiment(experiment, overrides).experiment
     hold = hold_of(written, phase)
     longer = hold_overrides(written, hold, at_most_s)
-    return make_plan(project, experiment, (*overrides, *longer)), hold
+    return make_plan(project, experiment, (*overrides, *longer), asked.runtime), hold

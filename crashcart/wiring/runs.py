@@ -8,7 +8,7 @@ import platform
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crashcart.model.holding import Hold
     from crashcart.model.recording import Machine
     from crashcart.model.verdict import Verdict
+    from crashcart.ports import Runtime
     from crashcart.running.interrupts import Interrupts
 
 Tell = Callable[[Path, "Verdict"], None]
@@ -44,15 +45,18 @@ class Bench:
     runs_dir: Path
     commit: str
     machine: Machine
+    runtime: Runtime
 
 
-def make_bench(project: Project, runs_dir: Path) -> Bench:
-    """Find the tools and note where we are. MissingTool names the one that isn't there."""
-    from crashcart.tools import find_tools
+def make_bench(project: Project, runs_dir: Path, plans: Sequence[Plan], console: Console) -> Bench:
+    """Find what all the plans, of one runtime, need. MissingTool or UsageError where something is not there."""
+    from crashcart.wiring.runtimes import ready_runtime
 
-    tools = find_tools()
-    versions = {tool.name: tool.version for tool in (tools.postgres, tools.valkey, tools.toxiproxy, tools.prometheus)}
-    return Bench(project, runs_dir, commit_of(project.root), _machine(versions))
+    designs = [made.design for made in plans]
+    readied = ready_runtime(
+        plans[0].runtime, project, designs, lambda line: console.print(line, markup=False, soft_wrap=True)
+    )
+    return Bench(project, runs_dir, commit_of(project.root), _machine(dict(readied.versions)), readied.runtime)
 
 
 def new_id() -> str:
@@ -102,7 +106,7 @@ def run_in(
     unkept = ""
     try:
         with make_view(made, console) as view:
-            run(prepared, make_parts(made, run_id, view), interrupts)
+            run(prepared, make_parts(made, run_id, view, bench.runtime), interrupts)
     except NotUndone as error:
         not_undone = error
     except (OSError, duckdb.Error, NotRecorded) as error:

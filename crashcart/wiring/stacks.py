@@ -8,6 +8,7 @@ import click
 
 from crashcart.loading import Project
 from crashcart.model.errors import ExitStatus, UsageError
+from crashcart.wiring.runtimes import ready_runtime, runtime_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from crashcart.model.topology import Topology
 
 
-def stack_up(project: Project, design: str, console: Console) -> None:
+def stack_up(project: Project, design: str, console: Console, runtime: str | None = None) -> None:
     """Boot a design and leave it standing; says where its door is."""
     from crashcart.planning import front_door
     from crashcart.runtimes import standing
 
+    def progress(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     loaded = project.design(design)
-    topology = standing.up(loaded, project.root, lambda line: console.print(line, markup=False))
+    readied = ready_runtime(runtime_name(runtime), project, (loaded,), progress)
+    topology = standing.up(loaded, project.root, progress, runtime=readied.runtime)
     address = topology.proxy(front_door(loaded)).listen
     console.print(f"the shop's door: http://{address}   Prometheus: {topology.prometheus_url}")
     console.print("crashcart stack status · logs · down")

@@ -51,6 +51,8 @@ class RunRequest:
     hold: str | None = None
     """The phase that goes on until somebody says so."""
     hold_at_most: str = "30m"
+    runtime: str | None = None
+    """What runs the designs; None: what the environment says."""
 
     @property
     def is_suite(self) -> bool:
@@ -73,10 +75,10 @@ def run_suite(project: Project, request: RunRequest, console: Console) -> int:
     if request.hold is not None:
         return _run_held(project, request, request.hold, console)
     chosen = choose(project, request.experiments, parse_tags(request.tags, request.not_tags))
-    plans = make_plans(project, chosen.paths, request.overrides)
+    plans = make_plans(project, chosen.paths, request.overrides, request.runtime)
     for note in chosen.notes:
         console.print(note, markup=False)
-    bench = make_bench(project, request.out or project.runs_dir)
+    bench = make_bench(project, request.out or project.runs_dir, plans, console)
     preflight(project, plans, console, yes=request.yes)
     with never_waiting(console):
         if len(plans) == 1 and not request.is_suite:
@@ -87,8 +89,8 @@ def run_suite(project: Project, request: RunRequest, console: Console) -> int:
 def _run_held(project: Project, request: RunRequest, phase: str, console: Console) -> int:
     if request.is_suite:
         raise UsageError("of several runs none can be held", where="--hold", remedy="name one experiment, and no suite")
-    made, hold = make_held_plan(project, request.experiments[0], request.overrides, phase, request.hold_at_most)
-    bench = make_bench(project, request.out or project.runs_dir)
+    made, hold = make_held_plan(project, request, phase)
+    bench = make_bench(project, request.out or project.runs_dir, (made,), console)
     preflight(project, (made,), console, yes=request.yes)
     with never_waiting(console):
         return _run_alone(bench, made, console, hold)

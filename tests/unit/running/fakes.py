@@ -94,6 +94,9 @@ class FakeStack:
     def database_address(self, service: str) -> str:
         raise AssertionError(service)
 
+    def let_go(self) -> None:
+        raise AssertionError("nobody leaves it running")
+
     def stop(self) -> None:
         raise AssertionError("stopping is the caller's")
 

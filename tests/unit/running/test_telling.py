@@ -17,6 +17,7 @@ from crashcart.model.plan import Plan
 from crashcart.model.recording import Machine
 from crashcart.model.verdict import Cost, Outcome, PhaseNumbers, Verdict
 from crashcart.running.interrupts import Interrupts
+from crashcart.runtimes.local import LocalRuntime
 from crashcart.wiring import runs, suites
 from crashcart.wiring.runs import Bench, Tell, run_in
 from crashcart.wiring.suites import RunRequest, run_suite
@@ -27,8 +28,8 @@ from tests.unit.shelf.made import TINY, a_plan, a_verdict
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("CRASHCART_LOCK", str(tmp_path / "lock"))
-    made = Bench(open_project(TINY), tmp_path / "runs", "", Machine(2, 4096, "", "", {}))
-    monkeypatch.setattr(suites, "make_bench", lambda project, runs_dir: made)
+    made = Bench(open_project(TINY), tmp_path / "runs", "", Machine(2, 4096, "", "", {}), LocalRuntime())
+    monkeypatch.setattr(suites, "make_bench", lambda *_: made)
     return made
 
 

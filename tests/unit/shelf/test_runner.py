@@ -23,6 +23,7 @@ from crashcart.model.verdict import Outcome, Verdict
 from crashcart.processes import boot_id
 from crashcart.recorder import NotRecorded
 from crashcart.running.interrupts import Interrupts
+from crashcart.runtimes.local import LocalRuntime
 from crashcart.safety.active import active_runs, register, request_abort
 from crashcart.safety.recover import recover
 from crashcart.wiring import runs, suites
@@ -37,7 +38,7 @@ class Rig:
     """A runner whose runs are played."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.bench = Bench(open_project(TINY), folder / "runs", "abc1234", Machine(2, 4096, "", "", {}))
+        self.bench = Bench(open_project(TINY), folder / "runs", "abc1234", Machine(2, 4096, "", "", {}), LocalRuntime())
         self.screen = io.StringIO()
         self.interrupts = Interrupts()
         (folder / "suite").mkdir()
