@@ -1,0 +1,64 @@
+"""What the engine says while it builds or pulls: a stream of small objects, some of which are errors."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+LAST_LINES = 12
+
+
+class EngineSaid(Exception):
+    """The engine gave up; the message is its own, `last_lines` what the step printed before."""
+
+    def __init__(self, message: str, step: str = "", last_lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.step = step
+        self.last_lines = last_lines
+
+
+def follow(stream: Iterable[bytes | str], progress: Callable[[str], None]) -> str:
+    """Hand on each line as it comes, until the stream ends. Returns the id of the image that was built, if one was.
+
+    Raises:
+        EngineSaid: the stream holds an error.
+    """
+    step, image = "", ""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    for said in _objects(stream):
+        if isinstance(said.get("error"), str):
+            raise EngineSaid(str(said["error"]).strip(), step, tuple(last))
+        aux = said.get("aux")
+        if isinstance(aux, dict) and isinstance(aux.get("ID"), str):
+            image = aux["ID"]
+        for line in _lines(said):
+            if line.startswith("Step "):
+                step = line
+                last.clear()
+            else:
+                last.append(line)
+            progress(line)
+    return image
+
+
+def _objects(stream: Iterable[bytes | str]) -> Iterator[dict[str, object]]:
+    """One JSON object a line, however the stream is cut into pieces."""
+    rest = b""
+    for piece in stream:
+        rest += piece if isinstance(piece, bytes) else piece.encode()
+        *whole, rest = rest.split(b"\n")
+        yield from (json.loads(line) for line in whole if line.strip())
+    if rest.strip():
+        yield json.loads(rest)
+
+
+def _lines(said: dict[str, object]) -> Iterator[str]:
+    text = said.get("stream")
+    if not isinstance(text, str):
+        status = said.get("status")
+        # a layer's bytes are told many times a second: the bars of a pull are not for us
+        text = status if isinstance(status, str) and not said.get("progressDetail") else ""
+    for line in text.splitlines():
+        if line.strip():
+            yield line.rstrip()
