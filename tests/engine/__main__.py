@@ -42,6 +42,7 @@ def main() -> int:
     except CrashcartError as problem:
         click.echo(str(problem), err=True)
         return int(problem.exit_status)
+    click.echo("done; `export CRASHCART_IMAGES=` with this path puts them in place:", err=True)
     click.echo(place)
     return 0
 
