@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ MINIMUM_API = "1.41"
 TIMEOUT_S = 60
 _USUAL = "unix:///var/run/docker.sock"
 _CONNECT_TIMEOUT_S = 5.0
+_API = re.compile(r"\d+\.\d+", re.ASCII)
 
 
 def connect() -> docker.DockerClient:
@@ -67,27 +69,38 @@ def _knock(path: str, address: str) -> None:
 
 def _client(base_url: str, address: str) -> docker.DockerClient:
     import docker
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
 
-    try:
-        with closing(docker.APIClient(base_url=base_url, version=MINIMUM_API, timeout=TIMEOUT_S)) as asking:
-            said = asking.version(api_version=False)
-    except (DockerException, RequestException) as problem:
-        raise UsageError(
-            f"what listens there is no Docker engine, or it is not well: {problem}",
-            where=address,
-            remedy="`docker version` asks it the same",
-        ) from problem
-    api = str(said.get("ApiVersion", "0"))
+    version, api = _asked(base_url, address)
     if _numbers(api) < _numbers(MINIMUM_API):
         raise UsageError(
-            f"the Docker engine is {said.get('Version', 'unknown')} (API {api}); API {MINIMUM_API} is needed",
+            f"the Docker engine is {version} (API {api}); API {MINIMUM_API} is needed",
             where=address,
             remedy="install Docker 20.10 or newer",
         )
     return docker.DockerClient(base_url=base_url, version=api, timeout=TIMEOUT_S)
 
 
+def _asked(base_url: str, address: str) -> tuple[str, str]:
+    """The engine's version, and that of its API."""
+    import docker
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        with closing(docker.APIClient(base_url=base_url, version=MINIMUM_API, timeout=TIMEOUT_S)) as asking:
+            said: object = asking.version(api_version=False)
+    except (DockerException, RequestException) as problem:
+        raise _no_engine(address, str(problem)) from problem
+    api = said.get("ApiVersion") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(api, str) or not _API.fullmatch(api):
+        raise _no_engine(address, f"asked for its version it says {str(said)[:80]}")
+    return str(said.get("Version", "of no version")), api
+
+
+def _no_engine(address: str, why: str) -> UsageError:
+    what = f"what listens there is no Docker engine, or it is not well: {why}"
+    return UsageError(what, where=address, remedy="`docker version` asks it the same")
+
+
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return tuple(int(part) for part in version.split("."))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 LAST_LINES = 12
+# names of layers, and of the containers in which they are made; the colours of standard error
+_BOOKKEEPING = (" --->", "Removing intermediate container ")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class EngineSaid(Exception):
@@ -19,7 +23,7 @@ class EngineSaid(Exception):
 
 
 def follow(stream: Iterable[bytes | str], progress: Callable[[str], None]) -> str:
-    """Hand on each line as it comes, until the stream ends. Returns the id of the image that was built, if one was.
+    """Hand on each line that says something as it comes, to the end. Returns the id of the image that was built, if any.
 
     Raises:
         EngineSaid: the stream holds an error.
@@ -59,6 +63,6 @@ def _lines(said: dict[str, object]) -> Iterator[str]:
         status = said.get("status")
         # a layer's bytes are told many times a second: the bars of a pull are not for us
         text = status if isinstance(status, str) and not said.get("progressDetail") else ""
-    for line in text.splitlines():
-        if line.strip():
+    for line in _COLOURS.sub("", text).splitlines():
+        if line.strip() and not line.startswith(_BOOKKEEPING):
             yield line.rstrip()

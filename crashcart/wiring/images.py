@@ -53,7 +53,7 @@ def _steps(console: Console) -> Iterator[Callable[[str], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     if not console.is_terminal:
-        yield lambda line: console.print(line, markup=False, soft_wrap=True) if _is_news(line) else None
+        yield lambda line: console.print(line, markup=False, soft_wrap=True)
         return
     columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True) as bar:
@@ -64,15 +64,10 @@ def _steps(console: Console) -> Iterator[Callable[[str], None]]:
             if step:
                 number, total, what = step.groups()
                 bar.update(task, completed=int(number) - 1, total=int(total), description=what[:_SHOWN])
-            elif _is_news(line):
+            else:
                 bar.update(task, description=line.strip()[:_SHOWN])
 
         yield show
-
-
-def _is_news(line: str) -> bool:
-    """Not the names of layers and of the containers in which they are made."""
-    return not line.startswith((" --->", "Removing intermediate container"))
 
 
 def _megabytes(size: int) -> str:

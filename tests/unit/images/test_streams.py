@@ -34,6 +34,13 @@ def test_an_error_comes_with_its_step_and_that_steps_last_lines() -> None:
     assert said.value.last_lines == tuple(f"line {number}" for number in range(30 - LAST_LINES, 30))
 
 
+def test_the_names_of_layers_and_the_colours_of_errors_are_left_out() -> None:
+    lines: list[str] = []
+    said = (" ---> 384685dc3970", " ---> Running in 1", "\x1b[91moh no\n\x1b[0m", "Removing intermediate container 1")
+    follow([_said(*({"stream": text} for text in said))], lines.append)
+    assert lines == ["oh no"]
+
+
 def test_the_bytes_of_a_pull_are_not_told_one_by_one() -> None:
     lines: list[str] = []
     stream = _said(
