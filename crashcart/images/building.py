@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crashcart.images.context import packed
 from crashcart.images.parts import ensure_parts, present
 from crashcart.images.shop import shop_files, shop_tag
-from crashcart.images.streams import EngineSaid, follow
+from crashcart.images.streams import FULL, FULL_REMEDY, EngineSaid, follow, is_full_disk
 from crashcart.model.errors import CrashcartError, UsageError
 from crashcart.model.images import Images
 
@@ -110,11 +110,8 @@ def _build(
 def _failed(tag: str, problem: EngineSaid) -> UsageError:
     step = f"\n  {problem.step}" if problem.step else ""
     last = "".join(f"\n  | {line}" for line in problem.last_lines)
-    if "no space left on device" in f"{problem}{last}".lower():
-        what, remedy = (
-            "the engine's disk is full",
-            "`docker system df` says what takes it, `docker image prune` gives back",
-        )
+    if is_full_disk(f"{problem}{last}"):
+        what, remedy = FULL, FULL_REMEDY
     else:
         what, remedy = str(problem), "the step's last lines say what it missed; docs/61-images.md has the settings"
     return UsageError(f"the shop's image can not be built: {what}{step}{last}", where=tag, remedy=remedy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from crashcart.images.streams import EngineSaid, follow
+from crashcart.images.streams import FULL, FULL_REMEDY, EngineSaid, follow, is_full_disk
 from crashcart.model.errors import CrashcartError, UsageError
 from crashcart.model.images import Images
 
@@ -78,6 +78,8 @@ def _pull(client: docker.DockerClient, part: str, image: str, progress: Callable
 
 def _not_pullable(part: str, image: str, why: str) -> UsageError:
     variable = f"CRASHCART_IMAGE_{part.upper()}"
+    if is_full_disk(why):
+        return UsageError(f"the image of {part} can not be pulled: {FULL}", where=image, remedy=FULL_REMEDY)
     if image.startswith(STAND_INS):
         remedy = "`make engine-images` makes it"
     elif part == "grafana":

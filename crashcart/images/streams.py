@@ -13,6 +13,15 @@ _BOOKKEEPING = (" --->", "Removing intermediate container ")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
+FULL = "the engine's disk is full"
+FULL_REMEDY = "`docker system df` says what takes it, `docker image prune` gives some of it back"
+
+
+def is_full_disk(text: str) -> bool:
+    """Whether that is how the engine, or a program in it, says that there is no room."""
+    return "no space left on device" in text.lower()
+
+
 class EngineSaid(Exception):
     """The engine gave up; the message is its own, `last_lines` what the step printed before."""
 
@@ -23,7 +32,7 @@ class EngineSaid(Exception):
 
 
 def follow(stream: Iterable[bytes | str], progress: Callable[[str], None]) -> str:
-    """Hand on each line that says something as it comes, to the end. Returns the id of the image that was built, if any.
+    """Hand on each line that says something, to the end. Returns the id of the image that was built, if one was.
 
     Raises:
         EngineSaid: the stream holds an error.
