@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashcart.images.context import packed
+from crashcart.images.engine import engine_errors, went_away
 from crashcart.images.parts import ensure_parts, present
 from crashcart.images.shop import shop_files, shop_tag
 from crashcart.images.streams import FULL, FULL_REMEDY, EngineSaid, follow, is_full_disk
-from crashcart.model.errors import CrashcartError, UsageError
+from crashcart.model.errors import UsageError
 from crashcart.model.images import Images
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def build_shop(
     """The shop's image, built where it is not there yet. Returns its tag. `progress` gets one line at a time.
 
     Raises:
-        UsageError: no Dockerfile, no base image, or a step failed: with its last lines.
-        CrashcartError: the engine went away meanwhile.
+        UsageError: no Dockerfile, no base image, a step failed (with its last lines), or the engine went away.
     """
     tag = shop_tag(project_root, images)
     if not no_cache and present(client, tag):
@@ -74,9 +74,7 @@ def _build(
     *,
     no_cache: bool,
 ) -> None:
-    from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
+    from docker.errors import APIError
 
     files: dict[str, Path | bytes] = dict(shop_files(project_root, images))
     bundle = ca_bundle(os.environ)
@@ -99,12 +97,14 @@ def _build(
                 timeout=_TIMEOUT_S,
             )
             follow(stream, progress)
+        if not present(client, tag):
+            raise went_away(f"building {tag}")
     except EngineSaid as problem:
         raise _failed(tag, problem) from problem
     except APIError as problem:
         raise _failed(tag, EngineSaid(str(problem.explanation or problem))) from problem
-    except (DockerException, RequestException, HTTPError) as problem:
-        raise CrashcartError(f"the Docker engine went away while it built {tag}: {problem}") from problem
+    except engine_errors() as problem:
+        raise went_away(f"building {tag}", problem) from problem
 
 
 def _failed(tag: str, problem: EngineSaid) -> UsageError:

@@ -33,6 +33,22 @@ def connect() -> docker.DockerClient:
     return _client(f"unix://{path}", address)
 
 
+def engine_errors() -> tuple[type[Exception], ...]:
+    """What the SDK raises where the engine does not answer, or breaks off: of its own, and of what it stands on."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return (DockerException, RequestException, HTTPError)
+
+
+def went_away(doing: str, problem: Exception | None = None) -> UsageError:
+    """The error to raise where the engine did not finish; `doing` such as `building crashcart/shop:1`."""
+    why = f": {problem}" if problem else ""
+    remedy = "`docker version` tells whether it answers; its log says why, and asking again is safe"
+    return UsageError(f"the Docker engine went away while it was {doing}{why}", remedy=remedy)
+
+
 def _socket_path(address: str) -> str:
     scheme, separator, path = address.partition("://")
     if scheme == "unix" and path.startswith("/"):
@@ -83,13 +99,11 @@ def _client(base_url: str, address: str) -> docker.DockerClient:
 def _asked(base_url: str, address: str) -> tuple[str, str]:
     """The engine's version, and that of its API."""
     import docker
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
 
     try:
         with closing(docker.APIClient(base_url=base_url, version=MINIMUM_API, timeout=TIMEOUT_S)) as asking:
             said: object = asking.version(api_version=False)
-    except (DockerException, RequestException) as problem:
+    except engine_errors() as problem:
         raise _no_engine(address, str(problem)) from problem
     api = said.get("ApiVersion") if isinstance(said, dict) else None
     if not isinstance(said, dict) or not isinstance(api, str) or not _API.fullmatch(api):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from crashcart.images.engine import engine_errors, went_away
 from crashcart.images.streams import FULL, FULL_REMEDY, EngineSaid, follow, is_full_disk
-from crashcart.model.errors import CrashcartError, UsageError
+from crashcart.model.errors import UsageError
 from crashcart.model.images import Images
 
 if TYPE_CHECKING:
     import docker
 
 STAND_INS = "crashcart-standin/"
-_PULL_TIMEOUT_S = 900.0
 
 
 def ensure_parts(
@@ -22,8 +22,7 @@ def ensure_parts(
     """Have the images of those parts on this engine. `progress` gets one line at a time.
 
     Raises:
-        UsageError: one is not there and can't be pulled: which, why, and what to do.
-        CrashcartError: the engine went away meanwhile.
+        UsageError: one is not there and can't be pulled: which, why, and what to do. Or the engine went away meanwhile.
     """
     for part in which:
         image = images.parts[part]
@@ -36,7 +35,7 @@ def present(client: docker.DockerClient, image: str) -> bool:
     """Whether the engine has it.
 
     Raises:
-        CrashcartError: the engine does not answer.
+        UsageError: the engine does not answer.
     """
     return size_of(client, image) is not None
 
@@ -45,22 +44,20 @@ def size_of(client: docker.DockerClient, image: str) -> int | None:
     """In bytes, with all of its layers; None where the engine has no such image.
 
     Raises:
-        CrashcartError: the engine does not answer.
+        UsageError: the engine does not answer.
     """
-    from docker.errors import DockerException, ImageNotFound
-    from requests.exceptions import RequestException
+    from docker.errors import NotFound
 
     try:
         return int(client.images.get(image).attrs["Size"])
-    except ImageNotFound:
+    except NotFound:
         return None
-    except (DockerException, RequestException) as problem:
-        raise CrashcartError(f"the Docker engine can not be asked for {image}: {problem}") from problem
+    except engine_errors() as problem:
+        raise went_away(f"asked for {image}", problem) from problem
 
 
 def _pull(client: docker.DockerClient, part: str, image: str, progress: Callable[[str], None]) -> None:
-    from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException
+    from docker.errors import APIError
 
     try:
         # a digest goes where a tag goes
@@ -68,12 +65,14 @@ def _pull(client: docker.DockerClient, part: str, image: str, progress: Callable
         tag = digest if separator else name.rpartition(":")[2]
         repository = name if separator else name.rpartition(":")[0]
         follow(client.api.pull(repository, tag=tag, stream=True), progress)
+        if not present(client, image):
+            raise went_away(f"pulling {image}")
     except EngineSaid as problem:
         raise _not_pullable(part, image, str(problem)) from problem
     except APIError as problem:
         raise _not_pullable(part, image, str(problem.explanation or problem)) from problem
-    except (DockerException, RequestException) as problem:
-        raise CrashcartError(f"the Docker engine went away while it pulled {image}: {problem}") from problem
+    except engine_errors() as problem:
+        raise went_away(f"pulling {image}", problem) from problem
 
 
 def _not_pullable(part: str, image: str, why: str) -> UsageError:

@@ -61,9 +61,19 @@ def _objects(stream: Iterable[bytes | str]) -> Iterator[dict[str, object]]:
     for piece in stream:
         rest += piece if isinstance(piece, bytes) else piece.encode()
         *whole, rest = rest.split(b"\n")
-        yield from (json.loads(line) for line in whole if line.strip())
+        yield from (_object(line) for line in whole if line.strip())
     if rest.strip():
-        yield json.loads(rest)
+        yield _object(rest)
+
+
+def _object(line: bytes) -> dict[str, object]:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise EngineSaid(f"the engine broke off in the middle of {line[:60].decode(errors='replace')!r}")
+    return said
 
 
 def _lines(said: dict[str, object]) -> Iterator[str]:

@@ -17,7 +17,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 @contextmanager
 def fake_engine(socket: Path, answers: Mapping[str, object]) -> Iterator[str]:
-    """Answers each path with its object as JSON, text as it is, and others with 404. Yields a DOCKER_HOST."""
+    """Answers each path with its object as JSON, text as it is, and others with 404; a POST with BUILD.
+
+    Yields a DOCKER_HOST.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -28,6 +31,15 @@ def fake_engine(socket: Path, answers: Mapping[str, object]) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            """A build that breaks off: its first lines, then nothing more, and the connection ends."""
+            self.rfile.read(1)
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(str(answers["BUILD"]).encode())
+            self.close_connection = True
 
         def address_string(self) -> str:
             return "client"

@@ -18,6 +18,7 @@ from tests.contract.images.conftest import ROOT
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.containers import Container
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -106,7 +107,7 @@ def test_a_service_in_it_becomes_healthy_with_nothing_to_write_on(engine: docker
         container.remove(force=True, v=True)
 
 
-def _healthy(container: docker.models.containers.Container, within_s: float) -> bool:
+def _healthy(container: Container, within_s: float) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         code, _ = container.exec_run(["python", "-I", "-S", "/srv/shop/healthcheck.py"])

@@ -34,6 +34,12 @@ def test_an_error_comes_with_its_step_and_that_steps_last_lines() -> None:
     assert said.value.last_lines == tuple(f"line {number}" for number in range(30 - LAST_LINES, 30))
 
 
+@pytest.mark.parametrize("end", [b'{"stream": "Step 2', b"<html>", b"[]"])
+def test_a_stream_that_breaks_off_is_an_error(end: bytes) -> None:
+    with pytest.raises(EngineSaid, match="broke off"):
+        follow([_said({"stream": "Step 1/2 : A"}), end], lambda line: None)
+
+
 def test_the_names_of_layers_and_the_colours_of_errors_are_left_out() -> None:
     lines: list[str] = []
     said = (" ---> 384685dc3970", " ---> Running in 1", "\x1b[91moh no\n\x1b[0m", "Removing intermediate container 1")
