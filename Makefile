@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## show this
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: .venv/project ## boot the shop, take a card processor away at peak, print the verdict
@@ -57,11 +57,18 @@ bench: .venv/project ## CPU per order, the knee, start-up times: a table and JSO
 	@$(PY) -m crashcart setup
 	@$(PY) -m tests.bench
 
+.PHONY: engine-images
+engine-images: .venv/project ## stand-ins for images of servers, where none can be pulled; prints the file to name in CRASHCART_IMAGES
+	@$(PY) -m tests.engine
+
 .PHONY: lock
 lock: .venv/project ## resolve the dependencies again into requirements.lock
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
-	@echo "requirements.lock written; 'make test' installs and tries it"
+	@# the shop's own are the same, and fewer
+	@$(PY) -m uv pip compile stack/images/requirements.in --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file stack/images/requirements.lock
+	@echo "requirements.lock and stack/images/requirements.lock written; 'make test' installs and tries it"
 
 .PHONY: clean
 clean: ## remove what make and the tools made here (not runs/, not the per-user cache)

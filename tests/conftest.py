@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engine.presence import leave_out_without_engine, told
+
 if TYPE_CHECKING:
     from crashcart.tools import Toolbox
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    leave_out_without_engine(item)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    line = told(terminalreporter.stats.get("skipped", []))
+    if line:
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The one place that chooses adapters, and the few things that need all of them."""
 
 from crashcart.wiring.choosing import choose, parse_tags
+from crashcart.wiring.images import images_build, images_list
 from crashcart.wiring.plans import make_plan, plan_json
 from crashcart.wiring.preflight import capacity_of
 from crashcart.wiring.recordings import judge_again, report_again
@@ -14,6 +15,8 @@ __all__ = [
     "choose",
     "diff_runs",
     "diff_suites",
+    "images_build",
+    "images_list",
     "judge_again",
     "list_runs",
     "list_suites",
