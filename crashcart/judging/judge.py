@@ -15,6 +15,7 @@ from crashcart.judging.invariants import judge_invariants
 from crashcart.judging.objectives import judge_objectives, tally
 from crashcart.judging.recovery import Goodput, judge_recovery
 from crashcart.judging.remedies import with_remedies
+from crashcart.judging.saw import read_saw
 from crashcart.judging.shared import OutOfRoom
 from crashcart.judging.shoppers import REFUSED, Shoppers, read_by_second, read_shoppers
 from crashcart.judging.tape import ROOMS, Room, Tape, open_tape
@@ -63,6 +64,7 @@ def encode(verdict: Verdict) -> bytes:
 def _judge(tape: Tape) -> Verdict:
     plan = tape.plan
     shoppers = read_shoppers(tape)
+    saw = read_saw(tape, shoppers)
     metrics = (*METRICS, *evidence.metrics(plan.faults), *(selector.metric for selector in _selectors(plan)))
     counters = read_counters(tape, metrics)
     follow_ups = read_follow_ups(tape)
@@ -74,7 +76,7 @@ def _judge(tape: Tape) -> Verdict:
     marks = incident.read_marks(tape)
     findings = discounted(
         Findings(
-            validity=_validity(tape, objectives, seen, windows, shoppers, counters),
+            validity=_validity(tape, objectives, seen, windows, shoppers, counters, saw.get("baseline", "")),
             objectives=objectives,
             recovery=_recovery(tape, shoppers, counters, windows, marks),
             invariants=judge_invariants(tape, shoppers),
@@ -107,6 +109,7 @@ def _judge(tape: Tape) -> Verdict:
         links=links.read_links(plan, counters),
         follow_up=follow_ups.summed_up(),
         marks=marks,
+        saw=tuple(f"{phase}: {said}" for phase, said in saw.items()),
     )
 
 
@@ -124,12 +127,13 @@ def _validity(
     windows: dict[str, evidence.Window],
     shoppers: Shoppers,
     counters: Counters,
+    saw: str,
 ) -> tuple[ValidityCheck, ...]:
     """Every condition under which the run counts, the one that explains the others first."""
     about_faults: tuple[ValidityCheck, ...] = ()
     if tape.plan.faults:
         about_faults = (
-            validity.gate(tape, objectives),
+            validity.gate(tape, objectives, saw),
             validity.faults_on_time(tape, windows),
             validity.evidence(seen),
             validity.undone(tape),

@@ -73,20 +73,23 @@ def _remedy(ended: str) -> str:
     }.get(ended, "see events.jsonl and the logs")
 
 
-def gate(tape: Tape, objectives: Sequence[ObjectiveResult]) -> ValidityCheck:
-    """The shop was well before it was broken. Judged again here, with everything settled."""
+def gate(tape: Tape, objectives: Sequence[ObjectiveResult], saw: str = "") -> ValidityCheck:
+    """The shop was well before it was broken. Judged again here, with everything settled.
+
+    `saw`: what shoppers of the baseline saw whose purchases came to nothing.
+    """
+    because = f"; {saw}" if saw else ""
     title = "the shop was healthy before anything was broken"
     missed = [one for one in objectives if one.phase == "baseline" and one.outcome is Outcome.FAIL]
     if missed:
         told = "; ".join(f"{one.slo} of {one.cohort}: {one.reason}" for one in missed[:3])
-        return ValidityCheck(
-            "gate", title, False, f"the baseline missed its objectives: {told}", "mend the baseline first"
-        )
+        told = f"the baseline missed its objectives: {told}{because}"
+        return ValidityCheck("gate", title, False, told, "mend the baseline first")
     seen = tape.first("gate")
     if seen is None:
         return ValidityCheck("gate", title, False, "no data: the gate was never reached")
     if not seen.data.get("passed"):
-        told = f"the gate was closed during the run: {_at_the_gate(tape)}"
+        told = f"the gate was closed during the run: {_at_the_gate(tape)}{because}"
         return ValidityCheck("gate", title, False, told, "mend the baseline first")
     told = f"{sum(one.phase == 'baseline' for one in objectives)} objectives of the baseline looked at"
     return ValidityCheck("gate", title, True, told)

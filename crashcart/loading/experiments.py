@@ -30,6 +30,13 @@ class ExperimentFile:
         """An error to raise about a place in the file."""
         return self.tree.error(path, what, remedy)
 
+    def check_named(self, name: str) -> None:
+        """BadFile where `metadata.name` is another: then it would be run by one name and recorded by the other."""
+        found = self.experiment.metadata.name
+        if found != name:
+            what = f"metadata.name is {found!r}, and the file's name is {name!r}"
+            raise self.error(("metadata", "name"), what, f"write name: {name}, or rename the file to {found}.yaml")
+
 
 def check_head(tree: Tree, kind: str, api_version: str = API_VERSION) -> None:
     """The first two lines of every document: which format this is."""
@@ -56,6 +63,10 @@ def experiment_from_tree(tree: Tree) -> ExperimentFile:
             ("expect", "always", "invariants"), f"invariants: {invariants!r}", "write all, or a list of names"
         )
     experiment = decode(tree, Experiment, data=data)
+    name = experiment.metadata.name
+    if not name.isprintable() or "/" in name or not name.strip() or name.startswith("."):
+        what = f"metadata.name: {name!r} can't be the name of a folder below runs/"
+        raise tree.error(("metadata", "name"), what, "write letters, digits and hyphens, such as slow-database")
     return ExperimentFile(tree.file, experiment, tree)
 
 

@@ -41,16 +41,38 @@ class Project:
         return tuple(sorted((self.root / "experiments").rglob("*.yaml")))
 
     def experiment(self, name_or_path: str, overrides: Sequence[str] = ()) -> ExperimentFile:
-        """By path, or by the file's name without `.yaml`, with `path.to.key=value` overrides."""
+        """By path, or by the file's name without `.yaml`, with `path.to.key=value` overrides.
+
+        BadFile where it can't be read, or is one of `experiments/` and has another name than its file. UsageError where
+        there is none, or there are two.
+        """
+        path = self.experiment_path(name_or_path)
+        file = read_experiment(path, self.shown(path), overrides)
+        renamed = any(override.partition("=")[0] == "metadata.name" for override in overrides)
+        if self._is_listed(path) and not renamed:
+            file.check_named(path.stem)
+        return file
+
+    def experiment_path(self, name_or_path: str) -> Path:
+        """The file that is meant. UsageError where there is none, or where there are two of that name."""
         path = Path(name_or_path)
-        if not path.is_file():
-            matches = [known for known in self.experiment_paths() if known.stem == name_or_path]
-            if len(matches) != 1:
-                known = [path.stem for path in self.experiment_paths()]
-                remedy = did_you_mean(path.stem, known, "experiments")
-                raise UsageError(f"there is no experiment {name_or_path!r}", remedy=remedy)
-            path = matches[0]
-        return read_experiment(path, self.shown(path), overrides)
+        if path.is_file():
+            return path
+        matches = [known for known in self.experiment_paths() if known.stem == name_or_path]
+        if not matches:
+            known = [path.stem for path in self.experiment_paths()]
+            raise UsageError(
+                f"there is no experiment {name_or_path!r}", remedy=did_you_mean(path.stem, known, "experiments")
+            )
+        if len(matches) > 1:
+            files = " and ".join(self.shown(match) for match in matches)
+            raise UsageError(f"two experiments are named {name_or_path!r}: {files}", remedy="name one by its file")
+        return matches[0]
+
+    def _is_listed(self, path: Path) -> bool:
+        """Whether it is one of `experiment_paths`, however its path is written."""
+        folder = path.absolute().parent.resolve()
+        return path.suffix == ".yaml" and folder.is_relative_to((self.root / "experiments").resolve())
 
     def design_names(self) -> tuple[str, ...]:
         """Names of all designs."""

@@ -23,6 +23,7 @@ from crashcart.loadkit.intents import Ending, IntentLog, IntentOutcome
 from crashcart.loadkit.metrics import ShopperMetrics
 from crashcart.loadkit.pace import Pace
 from crashcart.loadkit.retries import Retries
+from crashcart.loadkit.saw import what_was_seen
 from crashcart.loadkit.shoppers import Shopper
 from crashcart.loadkit.transport import Transport
 
@@ -81,6 +82,7 @@ class Desk:
         self._planned_s = purchase_planned_s
         self._retry_random: Random | None = None
         self._intent_open = False
+        self._saw = ("", "")  # the last failure's problem, and what was seen of it
         self.attempts = 0
         """Sends of the intent so far."""
         if shopper.key is not None and purchase_planned_s is not None:
@@ -114,12 +116,16 @@ class Desk:
         answer = self._office.transport.exchange(request, timeout_s)
         value: Value | None = None
         failure: Failure | None = None
+        why = ""
         try:
             value = None if answer.broke else check(answer)
             if value is None:
                 failure = failure_of(answer)
         except Wrong as wrong:
-            failure = Failure("error", definite=False, status=answer.status, problem="wrong-answer", detail=str(wrong))
+            why = str(wrong)
+            failure = Failure("error", definite=False, status=answer.status, problem="wrong-answer", detail=why)
+        if failure is not None:
+            self._saw = (failure.problem, what_was_seen(request, answer, failure, why))
         if listener:
             took_s = self.clock.now_s() - started_s
             problem = failure.problem if failure else ""
@@ -197,7 +203,9 @@ class Desk:
             return
         self._intent_open = False
         done_s = self.clock.now_s()
-        self._office.intents.end(self.shopper.key, ending, done_s=done_s)
+        problem, saw = self._saw
+        told = ending.outcome not in FINISHED and ending.problem == problem  # an earlier failure explains nothing
+        self._office.intents.end(self.shopper.key, ending, done_s=done_s, saw=saw if told else "")
         latency_s = max(done_s - self._planned_s, 0.0) if ending.outcome in FINISHED else None
         phase = self._office.phase_at(self._planned_s)
         later, metrics = self._office.later, self._office.metrics

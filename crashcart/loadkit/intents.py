@@ -79,8 +79,8 @@ class IntentLog:
             }
         )
 
-    def end(self, key: str, ending: Ending, *, done_s: float) -> None:
-        """The intent is over."""
+    def end(self, key: str, ending: Ending, *, done_s: float, saw: str = "") -> None:
+        """The intent is over. `saw`: what the shopper saw of the request that ended it."""
         self._file.append(
             {
                 "r": "end",
@@ -94,6 +94,7 @@ class IntentLog:
                 "order_id": ending.order_id,
                 "safe_to_retry": ending.safe_to_retry,
                 "double_click": ending.double_click,
+                "saw": saw,
                 "done_s": round(done_s, 6),
             }
         )

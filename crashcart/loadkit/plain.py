@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crashcart.loadkit.answers import Answer, Request
-from crashcart.loadkit.desk import Desk
+from crashcart.loadkit.desk import Desk, Wrong
 from crashcart.loadkit.intents import Ending
 from crashcart.loadkit.retries import Retries
 from crashcart.loadkit.shoppers import Shopper
@@ -118,9 +118,15 @@ class PlainVisit:
         if answer.status != 201:
             return None
         try:
-            return self.shop.order_id(json.loads(answer.body))
-        except (KeyError, TypeError, ValueError):
-            return None
+            document = json.loads(answer.body)
+        except (ValueError, RecursionError) as error:
+            raise Wrong("it is no JSON") from error
+        try:
+            return self.shop.order_id(document)
+        except KeyError as error:
+            raise Wrong(f"its JSON has no {error}") from error
+        except (TypeError, ValueError) as error:
+            raise Wrong(f"its JSON has another shape: {error}") from error
 
 
 def _shown(answer: Answer) -> str | None:

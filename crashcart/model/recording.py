@@ -134,6 +134,8 @@ INTENT_COLUMNS = {
     "total_cents": "BIGINT",
     "network": "VARCHAR",
     "lines": "VARCHAR",
+    "saw": "VARCHAR",
 }
 """`intents.parquet`: one row an intent, the last word of `intents.jsonl` on each; never ended = outcome `unknown`
-when it was sent and `blocked` when it was not. `cohorts` and `lines` are JSON."""
+when it was sent and `blocked` when it was not. `cohorts` and `lines` are JSON. `saw`: what the shopper saw of the
+request that failed, in a line for people; null in recordings of before there was this."""

@@ -225,3 +225,5 @@ class Verdict(msgspec.Struct, frozen=True):
     """None where the project's books say nothing of follow-ups."""
     marks: tuple[tuple[float, str], ...] = ()
     """(seconds from t0, what an operator noted)."""
+    saw: tuple[str, ...] = ()
+    """What shoppers saw whose purchases came to nothing: the most common things, a line for each phase that had any."""

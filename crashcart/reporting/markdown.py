@@ -45,6 +45,7 @@ def _lines(verdict: Verdict, plan: Plan, orders: Sequence[FailedOrder]) -> Itera
     yield from table(("", "checked", "result"), _summary(verdict, plan))
     yield from _bullets("Look at first", verdict.look_at)
     yield from _bullets("Why", verdict.reasons)
+    yield from _bullets("What shoppers saw", verdict.saw)
     yield from _objectives(verdict)
     yield from _books(verdict)
     yield from _evidence(verdict)

@@ -48,6 +48,7 @@ def render_verdict(
     _invariants(verdict.invariants, console)
     _validity(verdict, console)
     _bullets("where counts differ", verdict.disagreements, console)
+    _bullets("what shoppers saw", verdict.saw, console)
     _bullets("why", verdict.reasons, console)
     _bullets("look at", verdict.look_at, console)
     if unwritten:

@@ -67,7 +67,11 @@ def choose(project: Project, named: Sequence[str], tags: Tags) -> Chosen:
     for name in named:
         folder = _folder(project, name)
         folders = folders or folder is not None
-        paths += [_file(project, name)] if folder is None else read.fitting(_experiments_in(folder, name), tags, name)
+        paths += (
+            [project.experiment_path(name)]
+            if folder is None
+            else read.fitting(_experiments_in(folder, name), tags, name)
+        )
     if not folders and (tags.wanted or tags.unwanted):
         paths += read.fitting(project.experiment_paths(), tags, "the project")
     return _once(project, paths)
@@ -127,20 +131,6 @@ def _experiments_in(folder: Path, name: str) -> list[Path]:
     if not found:
         raise UsageError(f"there is no experiment in the folder {name}", remedy="experiments are files named *.yaml")
     return found
-
-
-def _file(project: Project, name: str) -> Path:
-    path = Path(name)
-    if path.is_file():
-        return path
-    matches = [known for known in project.experiment_paths() if known.stem == name]
-    if not matches:
-        known = [path.stem for path in project.experiment_paths()]
-        raise UsageError(f"there is no experiment {name!r}", remedy=did_you_mean(path.stem, known, "experiments"))
-    if len(matches) > 1:
-        files = " and ".join(project.shown(match) for match in matches)
-        raise UsageError(f"two experiments are named {name!r}: {files}", remedy="name one by its file")
-    return matches[0]
 
 
 def _once(project: Project, paths: Sequence[Path]) -> Chosen:

@@ -22,6 +22,7 @@ def make_plan(project: Project, experiment: str, overrides: Sequence[str], runti
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
     made = _plan(project, experiment, overrides, runtime_name(runtime))
     _rehearse(project)
+    _check_names((made,))
     return made
 
 
@@ -69,11 +70,12 @@ def plan_json(made: Plan) -> str:
 
 
 def _check_names(plans: Sequence[Plan]) -> None:
-    """Recordings are kept by name."""
+    """Recordings are kept by name. Each plan is of a file of its own, even where two are shown alike."""
     files: dict[str, str] = {}
     for made in plans:
-        other = files.setdefault(made.name, made.experiment_file)
-        if other != made.experiment_file:
+        other = files.get(made.name)
+        files[made.name] = made.experiment_file
+        if other is not None:
             what = f"metadata.name is {made.name!r}, as in {other}"
             raise BadFile(what, file=made.experiment_file, line=None, remedy="give one of them another name")
         if made.name in RESERVED:

@@ -25,6 +25,9 @@ def test_a_pipe_that_nobody_reads_is_no_failed_objective() -> None:
 
 
 ENDLESS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
+
 import duckdb
 from crashcart.cli import main
 from crashcart.cli.top import cli
@@ -46,6 +49,9 @@ def test_a_key_pressed_in_the_middle_of_a_query_is_no_error_of_ours() -> None:
         assert process.stdout.readline() == "asking\n"
         time.sleep(0.2)  # until the query is under way; what comes before it is ended as well
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        try:
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == ExitStatus.INTERRUPTED, errors
     assert errors == ""

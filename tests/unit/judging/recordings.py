@@ -35,6 +35,7 @@ class Told:
     honest: bool = True
     in_books: bool = True
     total_cents: int = 1000
+    saw: str = ""
 
 
 Story = Callable[[Told], None]
@@ -158,6 +159,7 @@ class MadeUp:
             lines.append(
                 {
                     "r": "end",
+                    "saw": one.saw,
                     "id": one.id,
                     "outcome": one.outcome,
                     "latency_ms": one.latency_ms if sent else None,

@@ -9,6 +9,7 @@ from crashcart.loadkit.answers import Answer, Request
 from crashcart.loadkit.desk import Done, Wrong
 from crashcart.loadkit.files import RecordNotWritten
 from crashcart.loadkit.intents import NOT_STARTED, Ending
+from crashcart.loadkit.plain import PlainBehaviour, PlainShop
 from crashcart.loadkit.retries import Retries
 from tests.unit.load.fakes import Rig, in_turn, ok, problem
 
@@ -159,3 +160,56 @@ def test_nothing_is_drawn_from_the_retry_stream_while_all_goes_well(tmp_path: Pa
     untouched = Rig(tmp_path, in_turn([ok("page")]), buys=False)
     errand(untouched)
     assert untouched.desk.retry_random.random() == untouched.shopper.stream("retry").random()
+
+
+PLAIN = PlainShop(order=lambda _: {}, order_id=lambda answer: str(answer["order_id"]), total_cents=100)
+HTML = Answer(200, b"<h1>Hello</h1>", "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("page", "order", "saw"),
+    [
+        (
+            HTML,
+            Answer(201, HTML.body, "text/html"),
+            "the answer of POST /orders (201, text/html) is wrong: it is no JSON",
+        ),
+        (
+            HTML,
+            ok({"id": 1}, 201),
+            "the answer of POST /orders (201, application/json) is wrong: its JSON has no 'order_id'",
+        ),
+        (
+            HTML,
+            Answer(201, b"[" * 100_000, "a\x1b[1m/b"),
+            "the answer of POST /orders (201, an odd content type) is wrong: it is no JSON",
+        ),
+        (HTML, ok({"order_id": 1}), "POST /orders was answered with what nobody expected (200, application/json)"),
+        (HTML, Answer(500, b"oh", ""), "POST /orders was answered with what nobody expected (500, no content type)"),
+        (HTML, problem(503, "over\x1b[1mloaded"), "POST /orders was answered 503 (over [1mloaded)"),
+        (HTML, TIMEOUT, "POST /orders was not answered in time"),
+        (Answer(broke="garbled", detail="\x00"), None, "the answer of GET / is no HTTP"),
+    ],
+)
+def test_a_purchase_that_came_to_nothing_says_what_the_shopper_saw(
+    tmp_path: Path, page: Answer, order: Answer | None, saw: str
+) -> None:
+    rig = Rig(tmp_path, in_turn([page, *([order] if order else [])]))
+    PlainBehaviour(PLAIN).plan(rig.shopper).run(rig.desk)
+    assert rig.ending()["saw"] == saw
+
+
+def test_what_the_shop_says_is_kept_short(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, in_turn([HTML, ok({"id": 1}, 201)]))
+    odd = PlainShop(
+        order=lambda _: {}, order_id=lambda answer: str(answer["o" * 9999]), total_cents=1, order_path="/" * 999
+    )
+    PlainBehaviour(odd).plan(rig.shopper).run(rig.desk)
+    assert 100 < len(rig.ending()["saw"]) <= 250
+
+
+def test_a_failure_that_was_got_over_does_not_explain_how_the_purchase_ended(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, in_turn([TIMEOUT, ok("page")]))
+    errand(rig)
+    rig.desk.end_intent(Ending("gave_up", problem="too-slow"))
+    assert rig.ending()["saw"] == ""

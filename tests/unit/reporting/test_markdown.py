@@ -115,7 +115,7 @@ def test_text_from_the_shop_is_shown_and_never_obeyed(failed: Made, nasty: str) 
     order = FailedOrder("key", nasty, 31.0, {}, "failed", nasty, None, None)
     hostile = msgspec.structs.replace(
         failed.verdict, headline=nasty, title=nasty, look_at=(nasty,), reasons=(nasty,), invariants=(law,),
-        marks=((1.0, nasty),), disagreements=(nasty,),
+        marks=((1.0, nasty),), disagreements=(nasty,), saw=(nasty,),
     )  # fmt: skip
     tokens = parse(report(failed, hostile, (order,)))
     kinds = {token.type for token in tokens}

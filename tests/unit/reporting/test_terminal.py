@@ -59,9 +59,11 @@ def test_what_made_a_run_not_count_is_said_with_its_remedy(unsure: Made) -> None
 
 def test_text_from_the_shop_is_shown_and_not_obeyed(failed: Made) -> None:
     hostile = "[bold red]" + HOSTILE + "[/nope]"
-    verdict = msgspec.structs.replace(failed.verdict, headline=hostile, look_at=(hostile,), reasons=(hostile,))
+    verdict = msgspec.structs.replace(
+        failed.verdict, headline=hostile, look_at=(hostile,), reasons=(hostile,), saw=(hostile * 99,)
+    )
     shown = "\n".join(render(verdict))
-    assert "[bold red]" in shown
+    assert 4 <= shown.count("[bold red]") < 30
     assert "\x1b" not in shown
 
 

@@ -10,7 +10,7 @@ import pytest
 from crashcart.loading import Project, open_project
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.wiring.choosing import choose, parse_tags
-from crashcart.wiring.plans import make_plans
+from crashcart.wiring.plans import make_plan, make_plans
 from tests.unit.shelf.made import TINY
 
 TAGS = {"a": "nightly, short", "b": "nightly", "theme/c": "short", "theme/d": "nightly, demonstration"}
@@ -99,18 +99,67 @@ def test_a_folder_without_experiments_is_an_error(project: Project, tmp_path: Pa
 def test_two_files_of_one_name_are_refused_by_name_and_as_a_pair(project: Project) -> None:
     folder = project.root / "experiments"
     shutil.copy(folder / "a.yaml", folder / "theme" / "a.yaml")
-    with pytest.raises(UsageError, match="two experiments are named 'a'"):
-        names(project, "a")
+    for find in (lambda: names(project, "a"), lambda: make_plan(project, "a", ())):
+        with pytest.raises(UsageError, match="two experiments are named 'a'"):
+            find()
     with pytest.raises(BadFile) as raised:
         make_plans(project, [folder / "a.yaml", folder / "theme" / "a.yaml"], ())
     assert "experiments/theme/a.yaml: metadata.name is 'a', as in experiments/a.yaml" in str(raised.value)
 
 
 def test_a_name_that_runs_keeps_for_itself_is_refused(project: Project) -> None:
-    path = project.root / "experiments" / "a.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("name: a,", "name: suites,"), encoding="utf-8")
-    with pytest.raises(BadFile, match="the name of a folder below runs/"):
-        make_plans(project, [path], ())
+    text = (project.root / "experiments" / "a.yaml").read_text(encoding="utf-8")
+    path = project.root / "experiments" / "suites.yaml"
+    path.write_text(text.replace("name: a,", "name: suites,"), encoding="utf-8")
+    for plan in (lambda: make_plans(project, [path], ()), lambda: make_plan(project, "suites", ())):
+        with pytest.raises(BadFile, match="the name of a folder below runs/"):
+            plan()
+
+
+def test_a_copy_that_kept_the_name_of_the_first_is_refused_by_any_name_and_in_any_list(project: Project) -> None:
+    folder = project.root / "experiments"
+    shutil.copy(folder / "a.yaml", folder / "a-2.yaml")
+    says = (
+        "experiments/a-2.yaml:3: metadata.name is 'a', and the file's name is 'a-2'\n"
+        "  write name: a-2, or rename the file to a.yaml"
+    )
+    for load in (
+        lambda: make_plan(project, "a-2", ()),
+        lambda: make_plan(project, str(folder / "theme" / ".." / "a-2.yaml"), ("load.seed=8",)),
+        lambda: choose(project, (), parse_tags(("nightly",), ())),
+    ):
+        with pytest.raises(BadFile) as raised:
+            load()
+        assert str(raised.value) == says
+    assert make_plan(project, "a", ()).name == "a"
+    assert make_plan(project, "a-2", ("metadata.name=a-again",)).name == "a-again"
+
+
+@pytest.mark.parametrize("name", ["../a", '""', '" "', ".hidden", "/tmp/a", '"a\\nb"'])
+def test_a_name_that_leads_out_of_the_folder_of_recordings_is_refused(
+    project: Project, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "elsewhere.yaml"
+    text = (project.root / "experiments" / "a.yaml").read_text(encoding="utf-8")
+    path.write_text(text.replace("name: a,", f"name: {name},"), encoding="utf-8")
+    with pytest.raises(BadFile, match=r"elsewhere.yaml:3: metadata.name: .* can't be the name of a folder below runs/"):
+        make_plan(project, str(path), ())
+
+
+def test_a_file_elsewhere_may_be_named_as_it_likes_but_no_two_of_a_suite_alike(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "experiments"
+    elsewhere.mkdir()
+    copy, other = elsewhere / "b.yaml", elsewhere / "other.yaml"
+    for path in (copy, other):
+        shutil.copy(project.root / "experiments" / "b.yaml", path)
+    assert make_plan(project, str(other), ()).name == "b"
+    monkeypatch.chdir(tmp_path)
+    shown_alike = [project.root / "experiments" / "b.yaml", Path("experiments/b.yaml")]
+    for paths in (shown_alike, [copy, other]):
+        with pytest.raises(BadFile, match="give one of them another name"):
+            make_plans(project, paths, ())
 
 
 def test_all_that_is_wrong_is_said_before_anything_starts(project: Project) -> None:
