@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashcart.model.errors import BootError, ControlPlaneError
-from crashcart.processes import is_same_process, process_ref
+from crashcart.processes import RUN_VARIABLE, boot_id, is_same_process, process_ref
 from crashcart.runtimes.spec import ContainerSpec, SpawnSpec
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-RUN_LABEL, INSTANCE_LABEL, LOG_LABEL = "crashcart.run", "crashcart.instance", "crashcart.log"
-"""On whatever the engine keeps for a run: whose it is, what it is, and where its log belongs."""
+RUN_LABEL, BOOT_LABEL = "crashcart.run", "crashcart.boot"
+"""On whatever the engine keeps for a run: whose it is, and of which boot of the machine."""
+INSTANCE_LABEL, LOG_LABEL = "crashcart.instance", "crashcart.log"
+"""On containers: what it is, and where its log belongs."""
 API_VERSION = "1.41"
 TIMEOUT_S = 20
+ASK_S = 3
+"""No more than a question whether it has something."""
 REMOVE_WITHIN_S = 4.0
 SOCKET = Path("/var/run/docker.sock")
 _STOPPED_WITHIN_S = 5
@@ -93,6 +97,11 @@ def engine_may_be_there() -> bool:
     return bool(os.environ.get("DOCKER_HOST")) or SOCKET.exists()
 
 
+def labels_of(run_id: str) -> dict[str, str]:
+    """What all that the engine keeps for a run is found by."""
+    return {RUN_LABEL: run_id, BOOT_LABEL: boot_id()}
+
+
 def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProcess:
     """Make the container unless there is one by that name, and start it.
 
@@ -141,18 +150,42 @@ def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, 
         time.sleep(0.1)
 
 
-def runs_of_engine() -> frozenset[str]:
-    """Runs of which the engine still keeps a container or a network. None where there is no engine."""
+def left_of(run_id: str) -> tuple[str, ...]:
+    """What the engine still keeps for a run, by name; that it does not answer, in its place."""
+    import docker
+    import requests
+
+    try:
+        api = engine(ASK_S)
+    except ControlPlaneError as error:
+        return (str(error),)
+    try:
+        names = [one["Names"][0].lstrip("/") for one in _containers(api, run_id)]
+        return (*names, *(one["Name"] for one in _networks(api, run_id)))
+    except (requests.RequestException, docker.errors.DockerException) as error:
+        return (f"the Docker engine does not answer: {error}",)
+    finally:
+        api.close()
+
+
+def runs_of_earlier_boots() -> frozenset[str]:
+    """Runs of which the engine kept something over a boot of the machine. None where there is no engine."""
+    import docker
+    import requests
+
     if not engine_may_be_there():
         return frozenset()
     try:
-        api = engine()
+        api = engine(ASK_S)
     except ControlPlaneError:
         return frozenset()
     try:
-        return frozenset(one["Labels"][RUN_LABEL] for one in (*_containers(api), *_networks(api)))
+        labels = [one["Labels"] for one in (*_containers(api), *_networks(api))]
+    except (requests.RequestException, docker.errors.DockerException):
+        return frozenset()
     finally:
         api.close()
+    return frozenset(one[RUN_LABEL] for one in labels if one.get(BOOT_LABEL) != boot_id())
 
 
 def _remove_once(run_id: str) -> tuple[str, ...]:
@@ -240,9 +273,7 @@ def _user(spec: SpawnSpec) -> str:
 
 
 def _labels(spec: SpawnSpec) -> dict[str, str]:
-    from crashcart.processes import RUN_VARIABLE
-
-    return {RUN_LABEL: spec.env[RUN_VARIABLE], INSTANCE_LABEL: spec.name, LOG_LABEL: spec.log}
+    return {**labels_of(spec.env[RUN_VARIABLE]), INSTANCE_LABEL: spec.name, LOG_LABEL: spec.log}
 
 
 def _attached(api: APIClient, spec: SpawnSpec, network: str, address: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from crashcart.model.errors import BootError
 from crashcart.model.topology import Topology
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.container_layout import lay_out_containers
-from crashcart.runtimes.containers import RUN_LABEL, engine
+from crashcart.runtimes.containers import engine, labels_of
 from crashcart.runtimes.grounds import Programs
 from crashcart.runtimes.layout import Layout
 from crashcart.runtimes.postgres import PostgresProgram
@@ -91,7 +91,7 @@ class DockerGround:
                 driver="bridge",
                 internal=True,
                 ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))]),
-                labels={RUN_LABEL: self._run_id},
+                labels=labels_of(self._run_id),
             )
         except docker.errors.APIError as error:
             raise BootError(name, f"the network can not be made: {error.explanation or error}") from error

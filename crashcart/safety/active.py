@@ -30,6 +30,8 @@ class ActiveRun(msgspec.Struct, frozen=True):
     """The stack's throw-away folder; "" until it is known."""
     temporary: str = ""
     """Where it will be made, most likely."""
+    runtime: str = ""
+    """What has started the stack; "" until that is known."""
 
     @property
     def is_suite(self) -> bool:

@@ -19,6 +19,7 @@ from crashcart.safety.ending import (
     kill_leftovers,
     known_processes,
     read_topology,
+    remove_containers,
     remove_state_dir,
 )
 from crashcart.safety.faultlog import FaultLog, OpenStep, open_steps, read_log
@@ -38,7 +39,7 @@ class Aftermath:
     done: tuple[str, ...]
     left: tuple[str, ...]
     living: int
-    """Processes that could not be ended: as long as there are any, it is worth coming back."""
+    """Processes that could not be ended, containers not removed: as long as there are any, it is worth coming back."""
 
 
 def clear_up(run: ActiveRun, kinds: Mapping[str, FaultKind], *, by: str) -> Aftermath:
@@ -49,6 +50,8 @@ def clear_up(run: ActiveRun, kinds: Mapping[str, FaultKind], *, by: str) -> Afte
     log = _open_log(run, by)
     undone = [] if log is None else _undo(steps, log, kinds, run.run_id, topology)
     count, living = _end(run.run_id, state_dir, known_processes(topology))
+    # what was being made when the harness died is there by now
+    kept = remove_containers(run.run_id, run.runtime if topology is None else topology.runtime)
     done = [f"undone: {step}" for step in undone]
     for step in [step for step in steps if step not in undone]:
         if living:
@@ -60,10 +63,11 @@ def clear_up(run: ActiveRun, kinds: Mapping[str, FaultKind], *, by: str) -> Afte
         log.close()
     done += [f"{count} processes ended"] if count else []
     left += [f"process {ref.pid} ({name_of(ref)}) could not be ended" for ref in living]
+    left += kept
     if state_dir:
         problem = remove_state_dir(state_dir, run.run_id)
         left += [problem] if problem else []
-    return Aftermath(tuple(done), tuple(left), len(living))
+    return Aftermath(tuple(done), tuple(left), len(living) + len(kept))
 
 
 def _open_log(run: ActiveRun, by: str) -> FaultLog | None:

@@ -16,7 +16,9 @@ from crashcart.processes import is_same_process, processes_of_run
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.state_dir import STATE_PREFIX
 from crashcart.runtimes.topology_file import load_topology
+from crashcart.safety.active import ActiveRun
 
+DOCKER = "docker"
 KILL_WITHIN_S = 1.0
 _LOOK_S = 0.05
 _NOWHERE = Path("/nonexistent/crashcart-none")
@@ -28,6 +30,30 @@ def end_run(run_id: str, state_dir: str = "", known: Iterable[ProcessRef] = ()) 
     assert run_id, "without a run there is no telling which processes are meant"
     end_stack(run_id, Path(state_dir) if state_dir else _NOWHERE)
     return kill_leftovers(run_id, known)
+
+
+def containers_left(run: ActiveRun) -> tuple[str, ...]:
+    """What the engine still keeps of a run in containers, or that it does not answer."""
+    if run.runtime != DOCKER:
+        return ()
+    from crashcart.runtimes.containers import left_of
+
+    return left_of(run.run_id)
+
+
+def remove_containers(run_id: str, runtime: str) -> tuple[str, ...]:
+    """Remove what the engine keeps of a run, also of one of which nobody knows what had started it.
+
+    Returns what is left, or that the engine of a run in containers does not answer.
+    """
+    if runtime not in (DOCKER, ""):
+        return ()
+    from crashcart.runtimes.containers import engine_may_be_there, remove_run
+
+    if not engine_may_be_there():
+        return ()
+    left = remove_run(run_id)
+    return left if runtime else ()
 
 
 def kill_leftovers(

@@ -21,7 +21,7 @@ from crashcart.safety.active import (
     unreadable_records,
 )
 from crashcart.safety.aftermath import clear_up
-from crashcart.safety.ending import remove_state_dir
+from crashcart.safety.ending import DOCKER, remove_containers, remove_state_dir
 from crashcart.statehome import state_home
 
 WATCHDOG_WITHIN_S = 8.0
@@ -65,7 +65,22 @@ def recover(
                 _look_at(run, registry() if kinds is None else kinds, telling, watchdog_within_s)
         finally:
             os.close(lock)
+    _remove_from_earlier_boots(telling)
     return telling.report()
+
+
+def _remove_from_earlier_boots(telling: _Telling) -> None:
+    """Containers and networks outlive a boot of the machine; who they belonged to does not."""
+    from crashcart.runtimes.containers import engine_may_be_there, runs_of_earlier_boots
+
+    if not engine_may_be_there():
+        return
+    for run_id in sorted(runs_of_earlier_boots()):
+        kept = remove_containers(run_id, DOCKER)
+        for what in kept:
+            telling.not_undone(f"{run_id}: {what}")
+        if not kept:
+            telling.done(f"{run_id}: its containers of an earlier boot were removed")
 
 
 class _Telling:
@@ -99,8 +114,11 @@ def _look_at(run: ActiveRun, kinds: Mapping[str, FaultKind], telling: _Telling, 
         telling.left_alone(f"{name}: its harness is {how} (process {run.harness.pid})")
     elif run.boot_id != boot_id():
         problem = remove_state_dir(run.state_dir, name) if run.state_dir else ""
-        if problem:
-            telling.not_undone(f"{name}: {problem}")
+        kept = remove_containers(name, run.runtime)
+        for what in (problem, *kept) if problem else kept:
+            telling.not_undone(f"{name}: {what}")
+        if kept:
+            return
         telling.done(f"{name}: the machine has been booted since, nothing of it runs")
         forget(name)
     elif _watchdog_did_it(run, watchdog_within_s):

@@ -22,6 +22,7 @@ from crashcart.model.recording import FILES
 from crashcart.model.topology import Topology
 from crashcart.processes import RUN_VARIABLE, boot_id, is_stopped, own_ref, process_ref, processes_of_run
 from crashcart.safety.active import ActiveRun, forget, read_active, register
+from crashcart.safety.ending import containers_left
 from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.patrol import BEAT, END, RELEASE, STACK, Orders, main
 
@@ -92,7 +93,7 @@ class Watchdog:
 
     def watch(self, topology: Topology) -> None:
         """This is what was started; `topology.json` in its folder says the rest."""
-        self._register(state_dir=topology.state_dir)
+        self._register(state_dir=topology.state_dir, runtime=topology.runtime)
         self._say(f"{STACK} {topology.state_dir}")
 
     def beat(self) -> None:
@@ -137,7 +138,7 @@ class Watchdog:
             left = open_steps(read_log(Path(self._run.faultlog)))
         except BadFile:
             return False
-        return not left and not processes_of_run(self._run.run_id)
+        return not left and not processes_of_run(self._run.run_id) and not containers_left(self._run)
 
     def _register(self, **changed: object) -> None:
         self._run = msgspec.structs.replace(read_active(self._run.run_id) or self._run, **changed)
