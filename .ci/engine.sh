@@ -39,7 +39,10 @@ engine_start() {
     --exec-root "$engine_home/exec" --pidfile "$engine_home/docker.pid" </dev/null >"$log" 2>&1 &
   engine_started=$!
   for ((waited = 0; waited < 120; waited++)); do
-    engine_answers && return
+    if engine_answers; then
+      docker image prune --force --filter until=168h >/dev/null || true # stages of builds of weeks ago
+      return
+    fi
     kill -0 "$engine_started" 2>/dev/null || break
     sleep 0.5
   done

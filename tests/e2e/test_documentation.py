@@ -65,10 +65,16 @@ def _call(shop: Harness, command: str, where: Path) -> subprocess.CompletedProce
     )
 
 
+def _with_commands() -> Iterator[object]:
+    for page in PAGES:
+        commands = set(_commands(page)) - {"make demo", *NOT_HERE}
+        if commands:
+            engine = [pytest.mark.docker] if any(one.startswith("crashcart images ") for one in commands) else []
+            yield pytest.param(page, id=page.stem, marks=engine)
+
+
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if set(_commands(page)) - {"make demo", *NOT_HERE}], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", list(_with_commands()))
 def test_the_commands_of_a_page_do_what_it_says(shop: Harness, page: Path, copy: Path) -> None:
     for command in _commands(page):
         if command in NOT_HERE or SAME_AS.get(command, command) == "make demo":

@@ -83,7 +83,9 @@ def test_nothing_of_the_way_to_packages_is_in_its_history(
     # a proxy for names that nobody looks up: the build works as ever, and the argument is there to be found
     monkeypatch.setenv("NO_PROXY", f"{os.environ.get('NO_PROXY', '')},secret.invalid")
     monkeypatch.setenv("PIP_TRUSTED_HOST", "trusted.invalid")
+    before = engine.images.get(build_shop(engine, ROOT, images, print))
     tag = build_shop(engine, ROOT, images, print, no_cache=True)
+    assert engine.images.get(tag).id != before.id
     told = json.dumps([engine.images.get(tag).history(), engine.images.get(tag).attrs])
     assert "secret.invalid" not in told
     assert "trusted.invalid" not in told
