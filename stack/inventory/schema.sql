@@ -11,6 +11,10 @@ CREATE TABLE products (
     on_hand int NOT NULL CHECK (on_hand >= 0)
 ) WITH (fillfactor = 60); -- a sale rewrites its row within the page
 
+-- What the shop opened with, written once by the seed and read by the books alone: by it a product that is gone is missed, and
+-- `initial` that was altered together with `on_hand`.
+CREATE TABLE opening_stock (sku text PRIMARY KEY, pieces int NOT NULL CHECK (pieces >= 0));
+
 -- Names, prices and lines are in the storefront's memory: this number tells it that they have changed.
 CREATE TABLE catalogue_version (version bigint NOT NULL);
 INSERT INTO catalogue_version VALUES (1);

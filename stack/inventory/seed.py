@@ -22,11 +22,14 @@ async def seed(address: str) -> int:
     """Copy the catalogue in; gives the number of products. Raises what asyncpg raises (the runtime shows it)."""
     connection = await asyncpg.connect(address, ssl=False)
     try:
+        items = list(products())
         rows = [
             (item.rank, item.sku, item.name, item.price_cents, item.business_line, item.initial, item.initial)
-            for item in products()
+            for item in items
         ]
         await connection.copy_records_to_table("products", records=rows, columns=COLUMNS)
+        opening = [(item.sku, item.initial) for item in items]
+        await connection.copy_records_to_table("opening_stock", records=opening, columns=("sku", "pieces"))
         # Statistics and visibility as after a night's rest, so that the first minute plans as the second.
         await connection.execute("VACUUM (ANALYZE, FREEZE) products")
         return len(rows)

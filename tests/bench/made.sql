@@ -79,6 +79,9 @@ SELECT order_id, sku, quantity FROM lines WHERE state <> 'rejected_sold_out'
 SELECT sku, 1000000000::BIGINT AS initial, 0::BIGINT AS restocked, 1000000000 - coalesce(sum(quantity) FILTER (state = 'accepted'), 0)::BIGINT AS on_hand
 FROM lines WHERE sku <> 'P0' GROUP BY sku UNION ALL SELECT 'P0', 0, 0, 0
 
+-- truth/opening_stock:
+SELECT sku, 1000000000::BIGINT AS pieces FROM lines WHERE sku <> 'P0' GROUP BY sku UNION ALL SELECT 'P0', 0
+
 -- counts:
 SELECT floor(planned_s)::BIGINT AS second, phase, outcome, latency_ms <= 100 AS quick, cohort.name AS cohort, count(*) AS n
 FROM made,

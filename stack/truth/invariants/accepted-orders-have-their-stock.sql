@@ -7,7 +7,8 @@ WITH sold AS (
   FROM odd_orders AS orders JOIN odd_holds AS holds ON holds.order_id = orders.order_id JOIN odd_purchases AS intents ON intents.id = orders.idempotency_key
   WHERE orders.state = 'accepted' AND holds.state = 'confirmed'
 ), bought AS (
-  SELECT order_id, trim(line.line[1]::VARCHAR, '"') AS sku, sum(line.line[2]::BIGINT)::BIGINT AS quantity
+  SELECT order_id, trim(line.line[1]::VARCHAR, '"') AS sku, sum(line.line[2]::BIGINT)::BIGINT AS quantity,
+         min(line.line[2]::BIGINT) AS least
   FROM sold, unnest(CAST(CAST(lines AS JSON) AS JSON[][])) AS line(line)
   GROUP BY ALL
 ), taken AS (
@@ -15,7 +16,8 @@ WITH sold AS (
 ), differing AS (
   SELECT order_id, sku, bought.quantity AS bought, taken.quantity AS taken
   FROM bought FULL JOIN taken USING (order_id, sku)
-  WHERE bought.quantity IS DISTINCT FROM taken.quantity
+  -- pieces fewer than none are bought by nobody, whatever they are set off against
+  WHERE bought.quantity IS DISTINCT FROM taken.quantity OR bought.least < 1
 )
 SELECT orders.reference, coalesce(orders.order_id, holds.order_id) AS order_id, orders.state AS order_state, holds.state AS hold_state,
        NULL AS sku, NULL AS bought, NULL AS taken

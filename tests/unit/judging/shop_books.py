@@ -36,6 +36,7 @@ class Books:
         self.insert("hold_lines", order_id="o4", sku="G1", quantity=1)
         self.charge(4, "declined", "psp-a")
         self.insert("products", sku="G1", initial=10, restocked=2, on_hand=9)
+        self.insert("opening_stock", sku="G1", pieces=10)
 
     def insert(self, table: str, **row: Any) -> None:
         marks = ", ".join("?" for _ in row)

@@ -12,6 +12,7 @@ import pytest
 from crashcart.judging.shared import make_shared
 from crashcart.loading.truth import read_truth
 from crashcart.model.truth import Truth
+from tests.unit.judging.damaged_books import DAMAGED
 from tests.unit.judging.shop_books import Books
 
 ROOT = Path(__file__).parents[3]
@@ -307,9 +308,12 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         {"sku": "G1", "on_hand": None},
     ),
 ]
+EVERY = [*BROKEN, *DAMAGED]
 
 
-@pytest.mark.parametrize(("name", "story", "sql", "expected"), BROKEN, ids=[f"{one[0]}: {one[1]}" for one in BROKEN])
+@pytest.mark.parametrize(
+    ("name", "story", "sql", "expected"), EVERY, ids=[f"{name}: {story}" for name, story, _, _ in EVERY]
+)
 def test_it_shows_the_witness(books: Books, name: str, story: str, sql: str, expected: dict[str, Any]) -> None:
     books.do(sql)
     witnesses = books.witnesses(name)
@@ -330,8 +334,16 @@ def test_payments_that_name_the_wrong_processor_are_wrong_of_both(books: Books) 
     assert sorted((row["reference"], row["processor"]) for row in witnesses) == [("R-1", "psp-a"), ("R-1", "psp-b")]
 
 
+def test_an_order_that_is_there_twice_in_every_book_and_in_the_diary_is_seen(books: Books) -> None:
+    for table in ("intents", "orders", "charges", "holds", "hold_lines", "psp_a", "mail"):
+        books.do(f"INSERT INTO {table} FROM {table} WHERE order_id = 'o1'")
+    twice = {(row["what"], row["order_id"], row["times"]) for row in books.witnesses("nothing-booked-twice")}
+    assert twice == {(what, "o1", 2) for what in ("order", "charge", "hold", "line of a hold")}
+    assert [row["order_id"] for row in books.witnesses("no-double-charge")] == ["o1"]
+
+
 def test_every_invariant_can_fail() -> None:
-    assert {one[0] for one in BROKEN} == set(INVARIANTS)
+    assert {one[0] for one in EVERY} == set(INVARIANTS)
 
 
 def test_an_order_that_is_still_on_its_way_is_no_charge_without_order(books: Books) -> None:
