@@ -23,6 +23,8 @@ from crashcart.questions import EVERY_S, MOST_BYTES, Question, questions, verdic
 
 TIMEOUT_S = 2.0
 """From the scheduled moment. Over then, it is not counted as an answer."""
+LET_IN_S = 0.25
+"""A connection on one machine takes a fraction of a millisecond."""
 _LONGEST_WAIT_S = 0.1
 _SOON_S = 0.001
 """The kernel wakes us that much too early, or too late."""
@@ -42,6 +44,12 @@ class _Flight:
     """When the question's last byte had gone; 0 until then."""
     heard: bytearray = field(default_factory=bytearray)
     told: bool = False
+
+    @property
+    def waited_s(self) -> float:
+        """How long it was not let in, where that was long: a network that was cut has come back meanwhile."""
+        waited_s = self.sent_mono_s - self.began_mono_s
+        return waited_s if waited_s >= LET_IN_S else 0.0
 
 
 class ProbeRunner:
@@ -158,9 +166,10 @@ class ProbeRunner:
         flight.told = True
         since = flight.began_mono_s if error else flight.sent_mono_s
         took_ms = TIMEOUT_S * 1000 if error == "timed out" else min((now - since) * 1000, TIMEOUT_S * 1000)
+        waited_s = 0.0 if error else flight.waited_s
         self._sink(
             ProbeSample(
-                t=round(flight.due_mono_s - self._t0, 4),
+                t=round(flight.due_mono_s + waited_s - self._t0, 4),
                 proxy=flight.question.proxy,
                 side=flight.question.side,
                 ok=not error,

@@ -46,6 +46,8 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one service that shoppers call."""
     outside: bool = False
     """A third party: not ours to fix."""
+    zone: str = ""
+    """Where it stands (a rack, a site): what has the same zone can be cut off together."""
     disk_mib: int = 0
     """Its data are on a disk of their own, of so many MiB, which `disk/full` can fill; 0: with everything else."""
 

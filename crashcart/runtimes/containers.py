@@ -97,6 +97,11 @@ def engine_may_be_there() -> bool:
     return bool(os.environ.get("DOCKER_HOST")) or SOCKET.exists()
 
 
+def alias_of(instance: str) -> str:
+    """`orders-db-0`: what it is called in its networks."""
+    return instance.replace("[", "-").rstrip("]")
+
+
 def labels_of(run_id: str) -> dict[str, str]:
     """What all that the engine keeps for a run is found by."""
     return {RUN_LABEL: run_id, BOOT_LABEL: boot_id()}
@@ -277,8 +282,7 @@ def _labels(spec: SpawnSpec) -> dict[str, str]:
 
 
 def _attached(api: APIClient, spec: SpawnSpec, network: str, address: str) -> dict[str, Any]:
-    alias = spec.name.replace("[", "-").rstrip("]")
-    endpoint = api.create_endpoint_config(ipv4_address=address, aliases=[alias])
+    endpoint = api.create_endpoint_config(ipv4_address=address, aliases=[alias_of(spec.name)])
     return {"EndpointsConfig": {network: endpoint}}
 
 

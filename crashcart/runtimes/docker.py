@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from crashcart.model.design import Design
 from crashcart.runtimes.disks import lacks_disks
+from crashcart.runtimes.packet_loss import lacks_packet_loss
 
 if TYPE_CHECKING:
     from crashcart.runtimes.local_stack import LocalStack
@@ -43,6 +44,8 @@ class DockerRuntime:
         """It can do whatever a container can suffer."""
         if fault_kind.partition("/")[0] not in _FAMILIES:
             return "it knows no such part of a container"
+        if fault_kind == "network/loss":
+            return lacks_packet_loss()
         return lacks_disks() if fault_kind.startswith("disk/") else ""
 
     def start(

@@ -17,7 +17,7 @@ from crashcart.model.errors import BootError
 from crashcart.model.topology import Topology
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.container_layout import lay_out_containers
-from crashcart.runtimes.containers import engine, labels_of
+from crashcart.runtimes.containers import alias_of, engine, labels_of
 from crashcart.runtimes.grounds import Programs
 from crashcart.runtimes.layout import Layout
 from crashcart.runtimes.postgres import PostgresProgram
@@ -115,7 +115,7 @@ class DockerGround:
         if networks is None and spec.name != "prometheus":
             networks = self._of_template(spec.name)
         container = ContainerSpec(
-            name=self._prefix + spec.name.replace("[", "-").rstrip("]"),
+            name=self._prefix + alias_of(spec.name),
             image=self._images[kind],
             networks=dict(networks or {}),
             folders=(self._folder(spec),),

@@ -23,6 +23,9 @@ TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
 _FAMILIES = frozenset({"noop", "toxiproxy", "service", "database", "http", "disk"})
 
 
+_OF_CONTAINERS = frozenset({"service/cpu-limit", "service/memory-limit"})
+
+
 class LocalRuntime:
     """Implements `ports.Runtime`."""
 
@@ -42,8 +45,8 @@ class LocalRuntime:
 
     def lacks(self, fault_kind: str) -> str:
         """It can do whatever needs no network, host or container of its own."""
-        if fault_kind.partition("/")[0] not in _FAMILIES:
-            return "its services have no network, host or container of their own"
+        if fault_kind.partition("/")[0] not in _FAMILIES or fault_kind in _OF_CONTAINERS:
+            return "its services have no network, host or container of their own (--runtime docker gives them one)"
         return lacks_disks() if fault_kind.startswith("disk/") else ""
 
     def start(
