@@ -1,6 +1,7 @@
 """The one place that chooses adapters, and the few things that need all of them."""
 
 from crashcart.wiring.choosing import choose, parse_tags
+from crashcart.wiring.dashboards import build_dashboards
 from crashcart.wiring.plans import make_plan, plan_json
 from crashcart.wiring.preflight import capacity_of
 from crashcart.wiring.recordings import judge_again, report_again
@@ -10,6 +11,7 @@ from crashcart.wiring.suites import RunRequest, run_suite
 
 __all__ = [
     "RunRequest",
+    "build_dashboards",
     "capacity_of",
     "choose",
     "diff_runs",
