@@ -61,7 +61,9 @@ bench: .venv/project ## CPU per order, the knee, start-up times: a table and JSO
 lock: .venv/project ## resolve the dependencies again into requirements.lock
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
-	@echo "requirements.lock written; 'make test' installs and tries it"
+	@echo 'grafana-client>=5.0' | $(PY) -m uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-grafana.lock
+	@echo "requirements.lock and requirements-grafana.lock written; 'make test' installs and tries them"
 
 .PHONY: clean
 clean: ## remove what make and the tools made here (not runs/, not the per-user cache)

@@ -239,9 +239,9 @@ def _faults() -> dashboard.AnnotationQuery:
         .expr(expr)
         .step("1s")
         .target(prometheus.Dataquery().datasource(DATASOURCE).ref_id("Anno").expr(expr).interval("1s").range())
-        .title_format("{{fault}}")
-        .text_format("{{kind}} on {{target}}")
-        .tag_keys("kind,target")
+        .title_format("{{kind}}")
+        .text_format("on {{target}}")
+        .tag_keys("fault,kind")
     )
 
 

@@ -1,7 +1,7 @@
 """The one place that chooses adapters, and the few things that need all of them."""
 
 from crashcart.wiring.choosing import choose, parse_tags
-from crashcart.wiring.dashboards import build_dashboards
+from crashcart.wiring.dashboards import build_dashboards, push_dashboards
 from crashcart.wiring.plans import make_plan, plan_json
 from crashcart.wiring.preflight import capacity_of
 from crashcart.wiring.recordings import judge_again, report_again
@@ -23,6 +23,7 @@ __all__ = [
     "parse_tags",
     "plan_json",
     "prune_runs",
+    "push_dashboards",
     "report_again",
     "run_suite",
     "show_run",
