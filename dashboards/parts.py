@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, statetimeline, timeseries
@@ -77,10 +77,13 @@ def figure(
     says: dict[str, str] | None = None,
     named: bool = False,
 ) -> stat.Panel:
-    """One number, or with `named` the name of the series that there is. `says`: values that are told as a word."""
+    """One number as of now, or with `named` the name of the series that there is. `says`: values told as a word.
+
+    Asked for one moment: the last number of a range would go on standing there when there is none any more.
+    """
     text = common_models.BigValueTextMode.NAME if named else common_models.BigValueTextMode.AUTO
     panel = (
-        _framed(stat.Panel(), frame, [query])
+        _framed(stat.Panel(), frame, [replace(query, instant=True)])
         .thresholds(_steps(steps))
         .color_mode(common_models.BigValueColorMode.BACKGROUND)
         .graph_mode(common_models.BigValueGraphMode.NONE)

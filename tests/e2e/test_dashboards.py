@@ -11,7 +11,7 @@ import pytest
 
 from crashcart.runtimes.topology_file import load_topology
 from crashcart.safety.active import ActiveRun
-from tests.e2e.as_grafana import AsGrafana, Window, all_of, complaints, questions, read_dashboards
+from tests.e2e.as_grafana import AsGrafana, Question, Window, all_of, complaints, questions, read_dashboards
 from tests.e2e.conftest import ROOT, Harness
 
 NOBODY_CAN_BUY = """
@@ -31,6 +31,15 @@ expect:
   fault: [{slo: browse-availability, objective: 0.5}]
   always: {invariants: all}
 """
+EMPTY = (
+    Question("a metric that nobody has", "sum(no_such_metric)", instant=False, legend=""),
+    Question("nothing over nothing", "sum(orders_untold_total) / sum(orders_untold_total)", instant=False, legend=""),
+    Question(
+        "nothing over nothing, now", "sum(orders_untold_total) / sum(orders_untold_total)", instant=True, legend=""
+    ),
+    Question("a label that the series do not have", "sum(up)", instant=True, legend="{{job}}"),
+)
+"""What a panel that can't show anything looks like."""
 SEEN_AFTER_S = 4.0
 """Of recovery: purchases go through again, and what failed has been counted."""
 
@@ -51,9 +60,12 @@ def test_every_query_of_every_dashboard_gives_numbers_during_a_run(
         began = time.time()
         shop.wait_for_recorded('"phase":"recovery"', 90)
         time.sleep(SEEN_AFTER_S)  # what is looked at is a window of time
-        silent = unanswered(AsGrafana(prometheus_of(shop)), Window(began, time.time()))
+        grafana, window = AsGrafana(prometheus_of(shop)), Window(began, time.time())
+        silent = unanswered(grafana, window)
+        empty = [complaints(question, grafana.answers(question, window, {})) for question in EMPTY]
         assert under_way.poll() is None, "the run was over before everything had been asked"
         assert silent == []
+        assert all(empty), "a panel that shows nothing was not found out"
     finally:
         told, _ = under_way.communicate(timeout=120)
     assert under_way.returncode == 0, told

@@ -180,7 +180,8 @@ def test_what_answers_wrongly_is_one_clear_error(
 
 def test_a_wrong_path_and_nobody_there_are_said(grafana: StandIn, push: Push, free_port: int) -> None:
     assert "is not Grafana" in refused(push(f"{grafana.url}/elsewhere"))
-    assert "can not be reached" in refused(push(f"http://127.0.0.1:{free_port}"))
+    for nobody in ("127.0.0.1", "[::1]"):
+        assert "can not be reached" in refused(push(f"http://{nobody}:{free_port}"))
 
 
 @pytest.mark.parametrize(

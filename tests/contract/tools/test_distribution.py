@@ -35,12 +35,14 @@ def test_the_wheel_carries_the_whole_package_and_nothing_beside_it(tmp_path: Pat
     assert {name.split("/")[0] for name in shipped} == {"crashcart", f"crashcart-{__version__}.dist-info"}
 
 
-def test_the_lock_pins_everything_by_hash_and_names_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize(("name", "least"), [("requirements.lock", 50), ("requirements-grafana.lock", 5)])
+def test_the_lock_pins_everything_by_hash_and_names_no_address(name: str, least: int) -> None:
+    lock = (ROOT / name).read_text()
     requirements = [line for line in lock.splitlines() if line and not line.startswith((" ", "#"))]
-    assert len(requirements) > 50
+    assert len(requirements) >= least
     assert all(re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+ ", line) for line in requirements)
     assert lock.count("==") >= len(requirements)
+    assert all("--hash=sha256:" in part for part in re.split(r"\n(?=\S)", lock.strip()))
     assert "://" not in lock
     assert not re.search(r"^\s*(-i|--index|--extra-index|--find-links|-f)", lock, re.MULTILINE)
 
