@@ -27,7 +27,9 @@ MOST_NOTES = 1000
 """Of one run: more than the 200 marks that it may have, with all its faults."""
 
 _NO_CLIENT = "grafana-client is not installed here"
-_HOW_TO_GET = "make it an environment of its own: python3 -m venv grafana && grafana/bin/pip install '.[grafana]'"
+_HOW_TO_GET = (
+    "make it an environment of its own: python3 -m venv .venv-grafana && .venv-grafana/bin/pip install '.[grafana]'"
+)
 _OUR_TOKEN = f"put the token of a service account into {TOKEN_VARIABLE}, with the role Editor (Admin for a data source)"
 
 T = TypeVar("T")
