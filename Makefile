@@ -68,7 +68,9 @@ lock: .venv/project ## resolve the dependencies again into requirements.lock
 	@# the shop's own are the same, and fewer
 	@$(PY) -m uv pip compile stack/images/requirements.in --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file stack/images/requirements.lock
-	@echo "requirements.lock and stack/images/requirements.lock written; 'make test' installs and tries it"
+	@echo 'grafana-client>=5.0' | $(PY) -m uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-grafana.lock
+	@echo "requirements.lock, stack/images/requirements.lock and requirements-grafana.lock written; 'make test' installs and tries them"
 
 .PHONY: clean
 clean: ## remove what make and the tools made here (not runs/, not the per-user cache)

@@ -6,7 +6,7 @@
 from crashcart.tools.account import ServerAccount, server_account
 from crashcart.tools.cache import cache_dir
 from crashcart.tools.doctor import Finding, doctor
-from crashcart.tools.provision import find_tools, psql_folder, setup
+from crashcart.tools.provision import find_tools, make_promtool, psql_folder, setup
 from crashcart.tools.toolbox import Tool, Toolbox
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "cache_dir",
     "doctor",
     "find_tools",
+    "make_promtool",
     "psql_folder",
     "server_account",
     "setup",

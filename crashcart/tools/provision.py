@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from crashcart.tools import postgres, prometheus, toxiproxy, valkey
+from crashcart.tools import postgres, prometheus, promtool, toxiproxy, valkey
 from crashcart.tools.cache import remove_leftovers, writable_cache_dir
 from crashcart.tools.gobuild import remove_compiler
 from crashcart.tools.stamp import read_stamp, write_stamp
@@ -59,17 +60,36 @@ def setup(progress: Callable[[str], None]) -> Toolbox:
     known = read_stamp()
     if known:
         return known
+    with _at_work(progress):
+        return read_stamp() or _make_all(progress)
+
+
+def make_promtool(progress: Callable[[str], None]) -> Tool:
+    """promtool, which checks rules and which no run needs: made where it is missing.
+
+    Raises:
+        MissingTool: it can't be had.
+        UsageError: the cache folder can't be written.
+    """
+    with _at_work(progress):
+        tool = promtool.make(progress)
+        remove_compiler()
+        return tool
+
+
+@contextmanager
+def _at_work(progress: Callable[[str], None]) -> Iterator[None]:
+    """Holds the set-up lock."""
     from filelock import FileLock, Timeout
 
-    cache = writable_cache_dir()
-    lock = FileLock(cache / "setup.lock")
+    lock = FileLock(writable_cache_dir() / "setup.lock")
     try:
         lock.acquire(timeout=0.1)
     except Timeout:
         progress("another setup is at work; waiting for it")
         lock.acquire()
     try:
-        return read_stamp() or _make_all(progress)
+        yield
     finally:
         lock.release()
 

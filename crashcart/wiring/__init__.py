@@ -1,6 +1,7 @@
 """The one place that chooses adapters, and the few things that need all of them."""
 
 from crashcart.wiring.choosing import choose, parse_tags
+from crashcart.wiring.dashboards import build_dashboards, push_dashboards
 from crashcart.wiring.images import images_build, images_list
 from crashcart.wiring.plans import make_plan, plan_json
 from crashcart.wiring.preflight import capacity_of
@@ -11,6 +12,7 @@ from crashcart.wiring.suites import RunRequest, run_suite
 
 __all__ = [
     "RunRequest",
+    "build_dashboards",
     "capacity_of",
     "choose",
     "diff_runs",
@@ -24,6 +26,7 @@ __all__ = [
     "parse_tags",
     "plan_json",
     "prune_runs",
+    "push_dashboards",
     "report_again",
     "run_suite",
     "show_run",

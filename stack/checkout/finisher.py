@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from stack.checkout.counters import UNFINISHED, ended
+from stack.checkout.counters import ended, unfinished
 from stack.checkout.orders import Order
 from stack.checkout.partners import PaymentsOutOfReach
 from stack.checkout.rules import Move, Paid, after_cancel, finish
@@ -43,7 +43,7 @@ class Finisher:
                     reclaimed = True
                 busy = await self._once()
                 if rounds % _COUNT_EVERY == 0:
-                    UNFINISHED.set(await self._store.unfinished())
+                    unfinished(await self._store.unfinished())
             except DatabaseError as error:
                 log("finisher-stalled", level="error", error=str(error))
             rounds += 1

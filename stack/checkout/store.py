@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from stack.checkout.bad_news import bad_news
+from stack.checkout.counters import Unfinished
 from stack.checkout.orders import NewOrder, Order
 from stack.checkout.rules import Parking
 from stack.kit.database import Database
@@ -178,7 +179,10 @@ select may_be_charged as might, 0::float8 as idle_s, order_id, idempotency_key, 
 from orders where order_id = $1
 """
 
-_UNFINISHED = "select count(*) from orders where due_at is not null"
+_UNFINISHED = """
+select state, count(*) as orders, extract(epoch from now() - min(created_at))::float8 as oldest_s
+from orders where due_at is not null group by state
+"""
 
 
 class Store:
@@ -253,10 +257,9 @@ class Store:
         row = await self._database.fetchrow(_READ, order_id, idempotent=True)
         return None if row is None else _order(row)
 
-    async def unfinished(self) -> int:
-        """How many orders have not come to their end."""
-        count: int = await self._database.fetchval(_UNFINISHED)
-        return count
+    async def unfinished(self) -> list[Unfinished]:
+        """The orders that have not come to their end, by state; a state without any is left out."""
+        return [Unfinished(*row) for row in await self._database.fetch(_UNFINISHED)]
 
 
 def _order(row: Any) -> Order:

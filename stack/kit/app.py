@@ -64,6 +64,9 @@ class _Group:
         self.limit = limit
         self.in_flight = 0
 
+    def places(self) -> metrics.Places:
+        return metrics.Places(self.in_flight, self.limit)
+
 
 class _Endpoint:
     """A route made ready: its metrics, its group, whether it is a coroutine."""
@@ -155,6 +158,8 @@ class Service:
             if route.group not in groups:
                 limit = max_in_flight.get(route.group) if isinstance(max_in_flight, Mapping) else max_in_flight
                 groups[route.group] = _Group(route.group, 1_000_000 if limit is None else limit)
+                if limit is not None:
+                    metrics.watch_group(route.group, groups[route.group].places)
             self._router.add(route, _Endpoint(route, groups[route.group]))
         self._health = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": _metrics}
 

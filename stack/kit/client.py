@@ -90,6 +90,11 @@ class Client:
         self._failures = failures
         self._replicas = Replicas([Pool(address, pool) for address in link_addresses(dependency)])
         self._host = dependency
+        self.metrics.watch(self.places)
+
+    def places(self) -> metrics.Places:
+        """How full the pools of all replicas are together."""
+        return metrics.Places(*map(sum, zip(*(pool.places() for pool in self._replicas), strict=True)))
 
     async def call(
         self,

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from stack.kit.metrics import Places
+
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 IDLE_S = 30.0
 """Kept shorter than any server of ours keeps an idle connection, so that it is we who close."""
@@ -155,6 +157,10 @@ class Pool:
         self.idle: list[Connection] = []
         self._open = 0
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
+
+    def places(self) -> Places:
+        """How many connections are at work, how many there may be, and how many callers wait for one."""
+        return Places(self._open - len(self.idle), self._size, len(self._waiters))
 
     async def take(self, until: float) -> Connection:
         """A connection for one exchange. Raises OSError (refused), TimeoutError (while connecting), PoolBusy."""

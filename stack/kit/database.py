@@ -94,6 +94,10 @@ class Database:
         """Whether there is a connection, or the last attempt to make one went well."""
         return self._pool.is_reachable
 
+    def places(self) -> metrics.Places:
+        """How full the pool is."""
+        return self._pool.places()
+
     async def fetch(
         self, sql: str, *args: object, timeout_s: float | None = None, idempotent: bool = False
     ) -> list[Record]:
@@ -300,4 +304,5 @@ async def connect(dependency: str, *, min_size: int, max_size: int) -> Database:
         address, link.link, min_size=min_size, max_size=max_size, statement_timeout_s=STATEMENT_TIMEOUT_S
     )
     await pool.open()
+    link.watch(pool.places)
     return Database(link, pool)

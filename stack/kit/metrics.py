@@ -11,6 +11,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
@@ -29,6 +30,14 @@ LINK_BUCKETS_S = (0.01, 0.05, 0.25, 1.0)
 
 OUTCOMES = ("ok", "error", "timeout", "refused", "short_circuited", "saturated")
 """How a call on a link went. The last two were never on the wire: the breaker was open, or no connection was free."""
+
+
+class Places(NamedTuple):
+    """How full something bounded is at this moment: `busy` of `size` places are taken, so many wait for one."""
+
+    busy: int
+    size: int
+    waiting: int = 0
 
 
 class _Family:
@@ -54,7 +63,19 @@ _CALL_S = _Family("link_call_duration_seconds", "histogram", "Seconds of one cal
 _BREAKER = _Family("breaker_open", "gauge", "1 while the breaker of a link lets nothing through")
 _CPU = _Family("process_cpu_seconds_total", "counter", "User and system CPU seconds of this process")
 _CPU.add(lambda: iter([f"process_cpu_seconds_total {time.process_time()}\n"]))
-_FAMILIES = (_REQUESTS, _REQUEST_S, _CALLS, _STARTED, _RETRIES, _CALL_S, _BREAKER, _CPU)
+_POOL_BUSY = _Family("link_pool_busy", "gauge", "Connections of a link that are at work, or commands under way on one")
+_POOL_SIZE = _Family("link_pool_size", "gauge", "How many of them there may be")
+_POOL_WAITING = _Family("link_pool_waiting", "gauge", "Callers who wait for one")
+_IN_FLIGHT = _Family("http_requests_in_flight", "gauge", "Requests of a group that are at work")
+_IN_FLIGHT_LIMIT = _Family("http_requests_in_flight_limit", "gauge", "How many of them there may be; more are refused")
+_FAMILIES = (
+    *(_REQUESTS, _REQUEST_S, _CALLS, _STARTED, _RETRIES, _CALL_S, _BREAKER, _CPU),
+    *(_POOL_BUSY, _POOL_SIZE, _POOL_WAITING, _IN_FLIGHT, _IN_FLIGHT_LIMIT),
+)
+
+_groups: dict[str, Callable[[], Places]] = {}
+_IN_FLIGHT.add(lambda: _of_groups("http_requests_in_flight", lambda places: places.busy))
+_IN_FLIGHT_LIMIT.add(lambda: _of_groups("http_requests_in_flight_limit", lambda places: places.size))
 
 
 class _Seconds:
@@ -116,7 +137,7 @@ class LinkMetrics:
     `started` before: when its request is written, or when the link turns it away before that.
     """
 
-    __slots__ = ("_seconds", "breaker_open", "calls", "link", "retries", "started")
+    __slots__ = ("_places", "_seconds", "breaker_open", "calls", "link", "retries", "started")
 
     def __init__(self, dependency: str) -> None:
         self.link = f"{SERVICE}.{dependency}"
@@ -124,12 +145,16 @@ class LinkMetrics:
         self.started = 0
         self.retries = 0
         self.breaker_open = False
+        self._places: Callable[[], Places] | None = None
         self._seconds = _Seconds("link_call_duration_seconds", f'link="{self.link}"', LINK_BUCKETS_S)
         _CALLS.add(self._samples)
         _STARTED.add(lambda: iter([f'link_calls_started_total{{link="{self.link}"}} {self.started}\n']))
         _RETRIES.add(lambda: iter([f'link_retries_total{{link="{self.link}"}} {self.retries}\n']))
         _CALL_S.add(self._seconds.samples)
         _BREAKER.add(lambda: iter([f'breaker_open{{link="{self.link}"}} {int(self.breaker_open)}\n']))
+        _POOL_BUSY.add(lambda: self._room("link_pool_busy", lambda places: places.busy))
+        _POOL_SIZE.add(lambda: self._room("link_pool_size", lambda places: places.size))
+        _POOL_WAITING.add(lambda: self._room("link_pool_waiting", lambda places: places.waiting))
 
     def start(self) -> None:
         """Count one call whose request is about to be written; `record` follows when it has ended."""
@@ -154,6 +179,14 @@ class LinkMetrics:
         """The breaker has opened or closed."""
         self.breaker_open = is_open
 
+    def watch(self, places: Callable[[], Places]) -> None:
+        """From now on each scrape asks so how full the link's pool is; nothing is counted as calls come and go."""
+        self._places = places
+
+    def _room(self, name: str, figure: Callable[[Places], int]) -> Iterator[str]:
+        if self._places is not None:
+            yield f'{name}{{link="{self.link}"}} {figure(self._places())}\n'
+
     def _samples(self) -> Iterator[str]:
         for outcome, count in self.calls.items():
             yield f'link_calls_total{{link="{self.link}",outcome="{outcome}"}} {count}\n'
@@ -169,6 +202,16 @@ def request_metrics(operation: str) -> RequestMetrics:
 def link_metrics(dependency: str) -> LinkMetrics:
     """The counters of a link: the same ones for the same dependency."""
     return LinkMetrics(dependency)
+
+
+def watch_group(name: str, places: Callable[[], Places]) -> None:
+    """From now on each scrape asks so how many requests of that group are at work, and how many may be."""
+    _groups[name] = places
+
+
+def _of_groups(name: str, figure: Callable[[Places], int]) -> Iterator[str]:
+    for group, places in _groups.items():
+        yield f'{name}{{service="{SERVICE}",group="{group}"}} {figure(places())}\n'
 
 
 def exposition() -> bytes:

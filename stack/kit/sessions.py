@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from stack.kit.log import log
+from stack.kit.metrics import Places
 from stack.kit.settings import env_str
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -120,6 +121,10 @@ class SessionPool:
     def is_reachable(self) -> bool:
         """Whether there is a connection, or the last attempt to make one went well."""
         return bool(self._live) or self._down is None
+
+    def places(self) -> Places:
+        """How many connections are at work, how many there may be, and how many callers wait for one."""
+        return Places(len(self._live) - len(self._idle), self._max_size, len(self._waiters))
 
     def idle(self) -> Session | None:
         """A free connection now, or None."""

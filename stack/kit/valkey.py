@@ -125,6 +125,10 @@ class Valkey:
         while not await self._connect():  # noqa: ASYNC110 - nobody tells us when the server is there
             await asyncio.sleep(0.1)
         self._keeper = asyncio.create_task(self._keep())
+        self.metrics.watch(self._places)
+
+    def _places(self) -> metrics.Places:
+        return metrics.Places(0 if self._line is None else len(self._line.waiting), MAX_IN_FLIGHT)
 
     async def close(self) -> None:
         """Close the connection and stop replacing it."""

@@ -23,7 +23,7 @@ NOT_HERE = ("make test",)
 SAME_AS = {"crashcart run card-processor-outage-at-peak": "make demo"}
 FAILS = {"crashcart plan slow-inventory-db --set timeline.baseline=2s": 2}
 """Commands that the text shows for their error."""
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "runs", ".*_cache", ".hypothesis", "__pycache__", "dist")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", "runs", ".*_cache", ".hypothesis", "__pycache__", "dist")
 
 
 @pytest.fixture(scope="session")

