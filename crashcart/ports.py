@@ -37,6 +37,9 @@ class Stack(Protocol):
     def cpu_s(self) -> Mapping[str, float]:
         """CPU seconds used so far by each part (instances, toxiproxy, prometheus), children and dead ones included."""
 
+    def memory_mib(self) -> Mapping[str, float]:
+        """Resident memory of each part that `cpu_s` tells of."""
+
     def file(self, instance: str, name: str) -> Path:
         """A file in the instance's data folder (its ledger); it may not exist."""
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from crashcart.runtimes.procfs import Process, family, process_table, read_process
+from crashcart.runtimes.procfs import Process, family, process_table, read_process, resident_mib
 from crashcart.runtimes.spec import Started
 
 
@@ -85,6 +85,13 @@ class Children:
             for child in self._children.values():
                 self._measure(child, table)
             return {name: child.earlier_s + child.used_s for name, child in self._children.items()}
+
+    def memory_mib(self) -> dict[str, float]:
+        """Resident memory of each with all it started, pages they share counted for each of them; 0 for a dead one."""
+        table = process_table()
+        with self._lock:
+            members = {name: family({child.process.pid}, table) for name, child in self._children.items()}
+        return {name: sum(resident_mib(pid) for pid in pids) for name, pids in members.items()}
 
     def flush_log(self, name: str) -> None:
         """What it has printed is in its log when this returns."""

@@ -259,6 +259,8 @@ def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
             environment=spec.env,
             user=_user(spec),
             labels=_labels(spec),
+            # readiness is asked for from outside; an image's own check would cost the service time
+            healthcheck={"test": ["NONE"]},
             host_config=_host_config(api, container, networks[0][0] if networks else "host"),
             networking_config=attached,
         )

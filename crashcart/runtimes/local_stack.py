@@ -123,6 +123,10 @@ class LocalStack:
         """CPU seconds used so far, by instance, `toxiproxy`, `prometheus` and parts such as `load`. Never decreases."""
         return self._children.cpu_s()
 
+    def memory_mib(self) -> Mapping[str, float]:
+        """Resident memory by instance, `toxiproxy`, `prometheus` and parts such as `load`."""
+        return self._children.memory_mib()
+
     def file(self, instance: str, name: str) -> Path:
         """A file in the instance's data folder; it may not exist."""
         return Path(self.topology.instance(instance).data_dir) / name

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _GONE = frozenset("ZXx")
 
 
@@ -47,6 +48,15 @@ def read_process(pid: int) -> Process | None:
     name, fields = stat[stat.index("(") + 1 : closing], stat[closing + 2 :].split()
     ticks = sum(int(field) for field in fields[11:15])
     return Process(pid, name, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), ticks * _TICK_S)
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that it holds; 0 where there is no such process."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0.0
+    return pages * _PAGE / (1 << 20)
 
 
 def family(leaders: Iterable[int], table: Mapping[int, Process]) -> set[int]:

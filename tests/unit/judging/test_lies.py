@@ -112,6 +112,7 @@ CASES = (
     ),
     Case("service/kill", {"service": "b"}, _while(on, _gone), _while(on, _elsewhere), "only 0 %"),
     Case("service/pause", {"service": "b"}, _while(on, _gone), _while(on, _cut_off), "only 0 %"),
+    Case("network/partition", {"service": "b"}, _while(on, _gone), _while(_ends_early, _gone), "% of the probes"),
 )
 OBSERVED: dict[str, tuple[There, str]] = {
     "database/connections": (_stays, "after it should have gone"),
@@ -119,7 +120,10 @@ OBSERVED: dict[str, tuple[There, str]] = {
     "database/lock": (_ends_early, "% of the looks of its observer during"),
     "database/sql": (lambda t: t >= BEGAN_S, "outside the fault"),
     "disk/full": (lambda t: on(t) and t % 1 < 0.5, "% of the looks of its observer during"),
+    "network/loss": (lambda t: on(t) and t % 2 < 1, "% of the looks of its observer during"),
     "service/cpu-hog": (lambda t: False, "only 0 %"),
+    "service/cpu-limit": (lambda t: False, "only 0 %"),
+    "service/memory-limit": (lambda t: on(t) and t > BEGAN_S + 5, "% of the looks of its observer during"),
 }
 
 

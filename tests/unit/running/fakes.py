@@ -79,6 +79,9 @@ class FakeStack:
     def cpu_s(self) -> Mapping[str, float]:
         return {"checkout[0]": 1.0}
 
+    def memory_mib(self) -> Mapping[str, float]:
+        return {"checkout[0]": 40.0}
+
     def file(self, instance: str, name: str) -> Path:
         raise AssertionError(instance)
 

@@ -1,0 +1,74 @@
+"""Faults that need containers, and those that mean the same in them, in whole runs: is each shown to have acted?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crashcart.model.verdict import Outcome
+from crashcart.runtimes.containers import left_of
+from crashcart.runtimes.packet_loss import lacks_packet_loss
+from tests.e2e.conftest import Harness, nothing_is_left_of
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
+
+EXPERIMENT = """\
+apiVersion: crashcart/v1
+kind: Experiment
+metadata: {name: containers, title: One fault after the other}
+hypothesis: Whatever becomes of the shelf, the door opens, and no order is lost.
+design: tiny
+load: {profile: steady, peak_per_s: 20, seed: 5}
+timeline: {warmup: 1s, baseline: 5s, fault: FAULT_PHASE, recovery: 17s}
+faults:
+FAULTS
+expect:
+  baseline: [{slo: browse-availability}]
+  fault: [{slo: browse-availability, objective: 0.9}]
+  always: {invariants: all}
+"""
+
+
+def _run(harness: Harness, folder: Path, phase: str, faults: list[tuple[str, int, int]]) -> None:
+    """Each fault is shown, nothing else went wrong with the run, and nothing of it is left."""
+    lines = "\n".join(f"  - {fault}\n    at: {at}s\n    for: {lasts}s" for fault, at, lasts in faults)
+    path = folder / "containers.yaml"
+    path.write_text(EXPERIMENT.replace("FAULT_PHASE", phase).replace("FAULTS", lines), encoding="utf-8")
+    done = harness.run(str(path), "--runtime", "docker", timeout_s=380)
+    assert (harness.runs / "latest").exists(), done.stderr
+    recording = harness.latest()
+    verdict = recording.verdict
+    assert {one.title: one.detail for one in verdict.evidence if not one.ok} == {}, done.stdout
+    assert len(verdict.evidence) == len(faults)
+    assert verdict.valid, [check for check in verdict.validity if not check.ok]
+    assert [one.violations for one in verdict.invariants] == [0]
+    assert verdict.outcome is not Outcome.FAIL, done.stdout
+    assert nothing_is_left_of(recording.manifest.run_id, 0.1)
+    assert left_of(recording.manifest.run_id) == ()
+    assert (recording.path / "logs" / "shelf[0].log").stat().st_size > 0
+
+
+def test_what_only_a_container_can_suffer_is_seen_while_it_is_there_and_only_then(
+    tiny: Harness, tmp_path: Path
+) -> None:
+    faults = [
+        ("network/partition: {service: shelf}", 0, 7),
+        ("network/loss: {service: shelf, share: 0.2}", 14, 6),
+        ("service/cpu-limit: {service: shelf, cpus: 0.02}", 24, 6),
+        ("service/memory-limit: {service: shelf, mib: 8}", 34, 6),
+    ]
+    if lacks_packet_loss():
+        faults = [fault for fault in faults if not fault[0].startswith("network/loss")]
+    _run(tiny, tmp_path, "42s", faults)
+
+
+def test_what_a_process_can_suffer_a_container_can_suffer_too(tiny: Harness, tmp_path: Path) -> None:
+    faults = [
+        ("toxiproxy/latency: {link: door.shelf, latency: 300ms}", 0, 4),
+        ("service/pause: {service: shelf}", 6, 6),
+        ("service/cpu-hog: {service: shelf, share: 0.6}", 16, 5),
+        ("shelf/refuse: {share: 0.5}", 24, 6),
+        ("service/kill: {service: shelf, how: terminate}", 32, 3),
+    ]
+    _run(tiny, tmp_path, "36s", faults)

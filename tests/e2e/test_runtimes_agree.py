@@ -1,0 +1,47 @@
+"""The declared short set of both runtimes: as processes and in containers experiments end in the same verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crashcart.model.verdict import Outcome, Verdict
+from tests.e2e.conftest import Harness
+from tests.e2e.test_experiments import FAILING, SHORTER
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+
+def _verdict(harness: Harness, runtime: str, experiment: str, *arguments: str) -> Verdict:
+    """Of a run that counts: one that the machine was too busy for is made once more."""
+    again = ("--rerun-inconclusive", "1")
+    done = harness.run(experiment, *arguments, *again, "--runtime", runtime, timeout_s=280)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    verdict = harness.latest().verdict
+    assert verdict.valid, [check for check in verdict.validity if not check.ok]
+    assert all(one.ok for one in verdict.evidence), [one.detail for one in verdict.evidence]
+    return verdict
+
+
+def _told(verdict: Verdict) -> tuple[object, ...]:
+    """All that an exit status or a reader would go by."""
+    objectives = {(one.phase, one.slo, one.cohort): one.outcome for one in verdict.objectives}
+    invariants = {one.name: one.outcome for one in verdict.invariants}
+    return verdict.outcome, objectives, invariants
+
+
+def test_a_promise_that_is_kept_and_one_that_is_not(tiny: Harness, tmp_path: Path) -> None:
+    missed = tmp_path / "shelf-missed.yaml"
+    missed.write_text(FAILING, encoding="utf-8")
+    for experiment, outcome in (("shelf-gone", Outcome.PASS), (str(missed), Outcome.FAIL)):
+        here, there = (_verdict(tiny, runtime, experiment) for runtime in ("local", "docker"))
+        assert here.outcome is outcome
+        assert _told(there) == _told(here)
+
+
+def test_a_card_processor_that_is_gone(shop: Harness) -> None:
+    experiment = "card-processor-outage-at-peak"
+    here, there = (_verdict(shop, runtime, experiment, *SHORTER) for runtime in ("local", "docker"))
+    assert here.outcome is Outcome.PASS
+    assert _told(there) == _told(here)
