@@ -12,6 +12,9 @@ PYTHON ?=
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 
 PY   := .venv/bin/python
+# What runs the designs of a night: make RUNTIME=docker nightly
+RUNTIME ?= local
+
 DEMO := experiments/third-party/card-processor-outage-at-peak.yaml
 
 # Where byte code is not kept, each of the shop's services would be compiled at every boot.
@@ -32,7 +35,7 @@ demo: .venv/project ## boot the shop, take a card processor away at peak, print 
 .PHONY: nightly
 nightly: .venv/project ## every experiment tagged nightly, what changed since last night, then the long tests
 	@$(PY) -m crashcart setup
-	@status=0; $(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes || status=$$?; \
+	@status=0; $(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes --runtime $(RUNTIME) || status=$$?; \
 	if [ $$status != 2 ]; then $(PY) -m crashcart diff last-night || true; fi; \
 	$(PY) -m pytest tests/e2e -m nightly || { [ $$status != 0 ] || status=1; }; \
 	exit $$status
@@ -41,7 +44,9 @@ nightly: .venv/project ## every experiment tagged nightly, what changed since la
 test: check ## check, then the tests: unit, contract, end to end (but the long ones, see nightly)
 	@$(PY) -m crashcart setup
 	@# most of these wait for servers and processes, so several go on at once …
-	@$(PY) -m pytest -n 4 tests/unit tests/contract
+	@$(PY) -m pytest -n 4 -m "not docker" tests/unit tests/contract
+	@# … an engine makes its networks and containers one after the other anyway …
+	@$(PY) -m pytest -m docker tests/unit tests/contract
 	@# … while whole runs need the machine for themselves
 	@$(PY) -m pytest tests/e2e -m "not nightly"
 

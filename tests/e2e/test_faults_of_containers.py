@@ -10,32 +10,15 @@ from crashcart.model.verdict import Outcome
 from crashcart.runtimes.containers import left_of
 from crashcart.runtimes.packet_loss import lacks_packet_loss
 from tests.e2e.conftest import Harness, nothing_is_left_of
+from tests.e2e.test_faults_of_hosts import written
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
-
-EXPERIMENT = """\
-apiVersion: crashcart/v1
-kind: Experiment
-metadata: {name: containers, title: One fault after the other}
-hypothesis: Whatever becomes of the shelf, the door opens, and no order is lost.
-design: tiny
-load: {profile: steady, peak_per_s: 20, seed: 5}
-timeline: {warmup: 1s, baseline: 5s, fault: FAULT_PHASE, recovery: 17s}
-faults:
-FAULTS
-expect:
-  baseline: [{slo: browse-availability}]
-  fault: [{slo: browse-availability, objective: 0.9}]
-  always: {invariants: all}
-"""
 
 
 def _run(harness: Harness, folder: Path, phase: str, faults: list[tuple[str, int, int]]) -> None:
     """Each fault is shown, nothing else went wrong with the run, and nothing of it is left."""
-    lines = "\n".join(f"  - {fault}\n    at: {at}s\n    for: {lasts}s" for fault, at, lasts in faults)
-    path = folder / "containers.yaml"
-    path.write_text(EXPERIMENT.replace("FAULT_PHASE", phase).replace("FAULTS", lines), encoding="utf-8")
-    done = harness.run(str(path), "--runtime", "docker", timeout_s=380)
+    path = written(folder, "tiny", phase, faults)
+    done = harness.run(path, "--runtime", "docker", timeout_s=380)
     assert (harness.runs / "latest").exists(), done.stderr
     recording = harness.latest()
     verdict = recording.verdict

@@ -27,7 +27,8 @@ expect:
 """
 
 
-def _write(folder: Path, design: str, phase: str, faults: list[tuple[str, int, int]]) -> str:
+def written(folder: Path, design: str, phase: str, faults: list[tuple[str, int, int]]) -> str:
+    """The experiment's file; each fault with when it begins and how long it lasts, in seconds of the fault phase."""
     lines = "\n".join(f"  - {fault}\n    at: {at}s\n    for: {lasts}s" for fault, at, lasts in faults)
     text = EXPERIMENT.replace("DESIGN", design).replace("FAULT_PHASE", phase).replace("FAULTS", lines)
     path = folder / "hosts.yaml"
@@ -46,7 +47,7 @@ def test_each_fault_is_seen_while_it_is_there_and_only_then(tiny: Harness, tmp_p
     ]
     if lacks_disks():
         faults = [fault for fault in faults if not fault[0].startswith("disk/full")]
-    done = tiny.run(_write(tmp_path, "tiny-disk", "34s", faults))
+    done = tiny.run(written(tmp_path, "tiny-disk", "34s", faults))
     assert (tiny.runs / "latest").exists(), done.stderr
     recording = tiny.latest()
     verdict = recording.verdict
@@ -64,7 +65,7 @@ def test_each_fault_is_seen_while_it_is_there_and_only_then(tiny: Harness, tmp_p
 @pytest.mark.timeout(300)
 def test_a_service_that_does_not_come_up_again_is_what_the_run_says_first(tiny: Harness, tmp_path: Path) -> None:
     kill = [("service/kill: {service: shelf}", 0, 3)]
-    done = tiny.run(_write(tmp_path, "tiny-once", "4s", kill), "--set", "timeline.recovery=12s")
+    done = tiny.run(written(tmp_path, "tiny-once", "4s", kill), "--set", "timeline.recovery=12s")
     assert done.returncode == 5, done.stdout + done.stderr
     assert "shelf[0]" in done.stderr
     assert "put up once, and not again" in done.stderr
