@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,11 +133,8 @@ def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProce
 
 def gather_log(name: str, log: Path) -> None:
     """Write all that a container has printed so far to its log. What can't be had leaves the log as it is."""
-    api = engine()
-    try:
+    with suppress(ControlPlaneError), closing(engine()) as api:
         _gather(api, name, log)
-    finally:
-        api.close()
 
 
 def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, ...]:
@@ -325,11 +323,9 @@ def _exit_code(name: str) -> int:
     import docker
     import requests
 
-    api = engine()
     try:
-        code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
-    except (requests.RequestException, docker.errors.DockerException):
+        with closing(engine()) as api:
+            code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
+    except (ControlPlaneError, requests.RequestException, docker.errors.DockerException):
         return -signal.SIGKILL
-    finally:
-        api.close()
     return _SIGNALLED - code if code > _SIGNALLED else code
