@@ -24,6 +24,8 @@ LEAST_CPUS, MOST_CPUS = 0.01, 64.0
 WINDOW_S = 0.4
 OVER = 1.15
 """A look may catch a little more than its part of the time."""
+SLICE_S = 0.005
+"""And so much that a processor was given in advance (sched_cfs_bandwidth_slice_us of the kernel)."""
 
 
 class Settings(ServiceSettings, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +94,7 @@ class Throttled:
         seen = [self._look_at(name, counts, now) for name, counts in self._counts.items()]
         used = max(cpus for cpus, _ in seen)
         free = [name for name, (_, held_back) in zip(self._counts, seen, strict=True) if not held_back]
-        there = not free and used <= self._cpus * OVER
+        there = not free and used <= self._cpus * OVER + SLICE_S / WINDOW_S
         return Observation(there, round(used, 4), f"{', '.join(free)} was not held back" if free else "")
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -9,13 +10,14 @@ import msgspec
 
 from crashcart.faults.services import ServiceFault, ServiceSettings
 from crashcart.model.design import Design
-from crashcart.model.errors import CrashcartError, UsageError
+from crashcart.model.errors import UsageError
 from crashcart.model.fault import Step
 from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.topology import Topology
 from crashcart.ports import FaultKind, Observation, Observer, World
 from crashcart.runtimes.cgroups import killed_for_memory
 from crashcart.runtimes.container_controls import limit_memory, was_killed_for_memory
+from crashcart.runtimes.spec import spawn_from_spec
 from crashcart.runtimes.stopping import pids_of
 
 LEAST_MIB = 6
@@ -23,6 +25,8 @@ LEAST_MIB = 6
 RESTART_S = 10.0
 """For so long after its start a service may be booting still."""
 DIES_WITHIN_S = 3.0
+"""What can't begin in so little dies of it at once; what lives on was not limited enough, which its observer says."""
+LOOK_S = 0.05
 
 
 class Settings(ServiceSettings, frozen=True, forbid_unknown_fields=True):
@@ -73,11 +77,10 @@ class MemoryLimit(ServiceFault):
         # the kernel does not shrink what is in use: the limit is there from the next life on, which begins now
         world.kill(step.target)
         limit_memory(step.data["spec_file"], step.data["mib"])
-        try:
-            world.start_again(step.target)
-        except CrashcartError:
-            if not was_killed_for_memory(step.data["spec_file"]):
-                raise
+        spawn_from_spec(step.data["spec_file"])
+        deadline = time.monotonic() + DIES_WITHIN_S
+        while not was_killed_for_memory(step.data["spec_file"]) and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
 
     def undo(self, step: Step, world: World) -> None:
         """No limit any more; one that has died of it is started again, and waited for."""

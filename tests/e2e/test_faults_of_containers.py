@@ -38,7 +38,7 @@ def test_what_only_a_container_can_suffer_is_seen_while_it_is_there_and_only_the
     faults = [
         ("network/partition: {service: shelf}", 0, 7),
         ("network/loss: {service: shelf, share: 0.2}", 14, 6),
-        ("service/cpu-limit: {service: shelf, cpus: 0.02}", 24, 6),
+        ("service/cpu-limit: {service: shelf, cpus: 0.01}", 24, 6),
         ("service/memory-limit: {service: shelf, mib: 8}", 34, 6),
     ]
     if lacks_packet_loss():
