@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def killed_for_memory(pid: int) -> int:
 
 def _folder(pid: int, controller: str) -> Path | None:
     """cgroups(7): lines of `id:controllers:path`; the unified hierarchy has no controllers there."""
-    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines():
+    for line in (PROC / str(pid) / "cgroup").read_text(encoding="ascii").splitlines():
         _, names, path = line.split(":", 2)
         if controller in names.split(","):
             return ROOT / _mounted_as(names) / path.lstrip("/")

@@ -43,7 +43,7 @@ def limit_cpu(spec_file: str, cpus: float | None) -> None:
         CrashcartError: the engine refuses, or does not answer.
     """
     quota = UNLIMITED if cpus is None else round(cpus * PERIOD_US)
-    with _speaking(container := container_of(spec_file)) as api:
+    with _speaking(container := container_of(spec_file)) as api, _none_to_lift(lifts=cpus is None):
         api.update_container(container.name, cpu_period=PERIOD_US, cpu_quota=quota)
 
 
@@ -56,11 +56,13 @@ def limit_memory(spec_file: str, mib: int | None) -> bool:
     Raises:
         CrashcartError: the engine refuses, or does not answer.
     """
-    # the engine has no word for "no limit" that it takes later: all that this machine has is none
+    # the engine has no word for "no limit" that it takes later: all that this machine has is none. And while the
+    # container runs it takes one on memory and swap together only as a number; older kernels refuse memory beyond that
     size = _memory_of_machine() if mib is None else mib << 20
+    with_swap = 2 * size if mib is None else size
     try:
-        with _speaking(container := container_of(spec_file)) as api:
-            api.update_container(container.name, mem_limit=size, memswap_limit=UNLIMITED if mib is None else size)
+        with _speaking(container := container_of(spec_file)) as api, _none_to_lift(lifts=mib is None):
+            api.update_container(container.name, mem_limit=size, memswap_limit=with_swap)
     except CrashcartError as error:
         if mib is not None and any(words in str(error) for words in _IN_USE):
             return False
@@ -106,13 +108,25 @@ def rejoin(spec_file: str) -> None:
                 api.connect_container_to_network(container.name, network, ipv4_address=address, aliases=aliases)
 
 
+@contextmanager
+def _none_to_lift(*, lifts: bool) -> Iterator[None]:
+    """A container that is not there has no limits to lift, and none can be set on it."""
+    import docker
+
+    try:
+        yield
+    except docker.errors.NotFound:
+        if not lifts:
+            raise
+
+
 def _memory_of_machine() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @contextmanager
 def _speaking(container: ContainerSpec) -> Iterator[APIClient]:
-    """Whatever goes wrong is said in the engine's words. A container that is not there has no limits to lift."""
+    """Whatever goes wrong is said in the engine's words."""
     import docker
     import requests
 

@@ -265,7 +265,9 @@ def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
     except docker.errors.APIError as error:
         if error.status_code != 409:
             raise
-        api.wait(container.name, timeout=_STOPPED_WITHIN_S)  # it is there from its last life, and has ended
+        # it is there from its last life, and has ended; or somebody has started it again before us
+        if process_ref(api.inspect_container(container.name)["State"]["Pid"] or 0) is None:
+            api.wait(container.name, timeout=_STOPPED_WITHIN_S)
         return
     for network, address in networks[1:]:
         api.connect_container_to_network(container.name, network, ipv4_address=address)
@@ -307,6 +309,7 @@ def _host_config(api: APIClient, container: ContainerSpec, network: str) -> obje
 def _gather(api: APIClient, name: str, log: Path) -> None:
     import docker
     import requests
+    import urllib3
 
     partial = log.with_name(f".{log.name}.partial")
     try:
@@ -314,7 +317,7 @@ def _gather(api: APIClient, name: str, log: Path) -> None:
             for chunk in api.logs(name, stdout=True, stderr=True, stream=True, follow=False):
                 file.write(chunk)
         partial.replace(log)
-    except (OSError, requests.RequestException, docker.errors.DockerException):
+    except (OSError, requests.RequestException, docker.errors.DockerException, urllib3.exceptions.HTTPError):
         partial.unlink(missing_ok=True)
 
 

@@ -131,7 +131,7 @@ class DockerGround:
         return msgspec.structs.replace(spec, argv=argv, env=env, uid=uid, gid=gid, container=container)
 
     def _of_template(self, name: str) -> Mapping[str, str]:
-        """`orders-db-initdb` and `orders-db-template` are where the template of orders-db is made."""
+        """`orders-db-initdb` and `orders-db-server` are where the template of orders-db is made."""
         address = self._networks.templates[name.rpartition("-")[0]].rpartition(":")[0]
         return {f"{self._prefix}leaves": address}
 

@@ -11,9 +11,13 @@ import subprocess
 from functools import lru_cache
 
 from crashcart.model.errors import CrashcartError, NotUndone
+from crashcart.processes import process_ref
 
-WITHIN_S = 5.0
+WITHIN_S = 8.0
+"""Longer than a packet filter that somebody else holds is waited for."""
 _COMMENT = "crashcart"
+_NO_SUCH_RULE = 1
+"""Exit status of `iptables -C`; 2 to 4 are other troubles, such as a filter that somebody else holds."""
 _PROGRAMS = ("nsenter", "unshare", "iptables")
 
 
@@ -42,10 +46,24 @@ def stop_losing(pid: int, share: float) -> None:
     Raises:
         NotUndone: it is still there.
     """
-    while not _run(*_inside(pid), *_rule("-C", share)):
+    while _is_losing(pid, share):
         said = _run(*_inside(pid), *_rule("-D", share))
         if said:
-            raise NotUndone(f"packets are still dropped: {said}", where=f"process {pid}", remedy="kill the container")
+            raise _still(pid, said)
+
+
+def _is_losing(pid: int, share: float) -> bool:
+    """NotUndone where it can't be told: then it is not known to be over."""
+    status, said = _ask(*_inside(pid), *_rule("-C", share))
+    if status == _NO_SUCH_RULE and not said.startswith("nsenter:"):
+        return False
+    if status and process_ref(pid) is not None:
+        raise _still(pid, said)
+    return status == 0
+
+
+def _still(pid: int, said: str) -> NotUndone:
+    return NotUndone(f"packets may still be dropped: {said}", where=f"process {pid}", remedy="kill the container")
 
 
 def _inside(pid: int) -> tuple[str, ...]:
@@ -59,8 +77,14 @@ def _rule(what: str, share: float) -> tuple[str, ...]:
 
 def _run(*argv: str) -> str:
     """Empty where it went well, else what was said."""
+    status, said = _ask(*argv)
+    return "" if status == 0 else said
+
+
+def _ask(*argv: str) -> tuple[int, str]:
+    """(exit status, what was said); −1 where it could not be run, or did not end."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     except (OSError, subprocess.TimeoutExpired) as problem:
-        return str(problem)
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[0]
+        return -1, str(problem)
+    return done.returncode, (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[0]

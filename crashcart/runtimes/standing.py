@@ -18,6 +18,7 @@ from crashcart.ports import Runtime
 from crashcart.runtimes.ending import instance_pids, stack_pids, stop_topology
 from crashcart.runtimes.local import LocalRuntime
 from crashcart.runtimes.readiness import ask
+from crashcart.runtimes.spec import read_spec
 from crashcart.runtimes.starting import last_lines
 from crashcart.runtimes.topology_file import write_private
 from crashcart.statehome import state_home
@@ -110,7 +111,17 @@ def logs(topology: Topology, instance: str, *, follow: bool = False, lines: int 
     Raises:
         UsageError: there is no such instance.
     """
-    log = Path(_instance(topology, instance).log)
+    found = _instance(topology, instance)
+    log, container = Path(found.log), _container(found)
+    if container and follow:
+        from crashcart.runtimes.container_logs import follow_log
+
+        yield from follow_log(container, lines=lines, stands=Path(topology.state_dir).exists)
+        return
+    if container:
+        from crashcart.runtimes.containers import gather_log
+
+        gather_log(container, log)
     if not follow:
         yield from last_lines(log, lines)
         return
@@ -142,6 +153,12 @@ def _instance(topology: Topology, name: str) -> Instance:
     if wanted not in names:
         raise UsageError(f"there is no instance {name!r}", remedy=did_you_mean(name, names, "instances"))
     return topology.instance(wanted)
+
+
+def _container(instance: Instance) -> str:
+    """The one that it is in; empty where it is in none. BootError where its stack is gone."""
+    container = read_spec(Path(instance.spec_file)).container
+    return "" if container is None else container.name
 
 
 def _entry(name: str) -> Path:

@@ -123,9 +123,11 @@ class Templates:
         self._program.own(data_dir)
         self._initdb(job, data_dir)
         configure(data_dir, self._program, job.address, {})
-        server = self._starter.spawn(self._server_spec(job, data_dir))
+        spec = self._server_spec(job, data_dir)
+        server = self._starter.spawn(spec)
         try:
-            self._wait_and_fill(job, server)
+            self._wait_serving(job, server, spec.log)
+            self._fill(job)
         finally:
             server.send_signal(SIGINT)  # a fast shutdown: a copy of it starts without recovery
             server.wait()
@@ -148,19 +150,18 @@ class Templates:
         self._starter.run(self._as_server(job, argv, "initdb"), what="initdb")
 
     def _server_spec(self, job: TemplateJob, data_dir: Path) -> SpawnSpec:
-        return self._as_server(job, self._program.argv(data_dir), "template")
+        return self._as_server(job, self._program.argv(data_dir), "server")
 
     def _as_server(self, job: TemplateJob, argv: tuple[str, ...], what: str) -> SpawnSpec:
         account = self._program.account
         env = self._program.environment(job.run_id, job.service, "postgres")
         name = f"{job.service}-{what}"
-        return self._program.placed(
-            SpawnSpec(name, argv, env, str(job.work_dir), str(job.log), account.uid, account.gid)
-        )
+        # of its own: the log of what runs in a container is written as a whole
+        log = job.log.with_stem(f"{job.log.stem}-{what}")
+        return self._program.placed(SpawnSpec(name, argv, env, str(job.work_dir), str(log), account.uid, account.gid))
 
-    def _wait_and_fill(self, job: TemplateJob, server: Started) -> None:
+    def _fill(self, job: TemplateJob) -> None:
         address = job.address
-        self._wait_serving(job, server, address)
         admin = f"postgresql://{SUPERUSER}@{address}/postgres"
         self._psql(job, admin, "-c", f"CREATE ROLE {DATABASE} LOGIN")
         self._psql(job, admin, "-c", f"CREATE DATABASE {DATABASE} OWNER {DATABASE}")
@@ -174,12 +175,13 @@ class Templates:
             self._starter.run(spec, what=f"the init command {' '.join(command)}")
         self._psql(job, f"postgresql://{SUPERUSER}@{address}/{DATABASE}", "-c", "VACUUM (ANALYZE, FREEZE)")
 
-    def _wait_serving(self, job: TemplateJob, server: Started, address: str) -> None:
+    def _wait_serving(self, job: TemplateJob, server: Started, log: str) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
         # role and database are still to be made: to be told so is to be served
-        while not ask("postgres", address).startswith((_NO_ROLE, _NO_DATABASE)):
+        while not ask("postgres", job.address).startswith((_NO_ROLE, _NO_DATABASE)):
             if server.poll() is not None or time.monotonic() > deadline:
-                raise BootError(job.service, "its server did not start to make the template", last_lines(job.log))
+                server.flush_log()
+                raise BootError(job.service, "its server did not start to make the template", last_lines(log))
             self._starter.pause()
 
     def _psql(self, job: TemplateJob, address: str, *words: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 
 from crashcart.model.design import Design, Init, Metadata, Service
+from crashcart.runtimes.docker import DockerRuntime
 from crashcart.runtimes.ending import stack_pids
 from crashcart.runtimes.local import LocalRuntime
 from crashcart.runtimes.local_stack import LocalStack
@@ -49,7 +50,7 @@ def lone_design(env: Mapping[str, str] | None = None) -> Design:
 
 
 def boot(
-    runtime: LocalRuntime,
+    runtime: LocalRuntime | DockerRuntime,
     what: Design,
     log_dir: Path,
     *,
@@ -68,7 +69,9 @@ def boot(
 
 
 @contextmanager
-def booted(runtime: LocalRuntime, what: Design, log_dir: Path, *, project_dir: Path = PROJECT) -> Iterator[LocalStack]:
+def booted(
+    runtime: LocalRuntime | DockerRuntime, what: Design, log_dir: Path, *, project_dir: Path = PROJECT
+) -> Iterator[LocalStack]:
     stack = boot(runtime, what, log_dir, project_dir=project_dir)
     try:
         yield stack

@@ -10,6 +10,8 @@ if os.environ.get("DIES"):
     sys.stderr.write("cannot go on: the cellar is flooded\n")
     sys.exit(3)
 
+held: list[bytes] = []
+
 
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -19,6 +21,12 @@ class Pages(BaseHTTPRequestHandler):
         if self.path == "/exit":
             sys.stdout.write("leaving without a word of farewell\n")
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.path == "/leave":  # the first process of a container can't kill itself
+            sys.stdout.write("leaving by the back door\n")
+            sys.stdout.flush()
+            os._exit(4)
+        if self.path == "/hold":
+            held.append(b"#" * (64 << 20))
         if self.path == "/work":
             sum(number * number for number in range(3_000_000))
         self.send_response(503 if unready else 200)

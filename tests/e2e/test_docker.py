@@ -1,0 +1,141 @@
+"""`--runtime docker` as its users call it: what it says where it can't, and a stack that stands in containers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from crashcart.runtimes.containers import left_of
+from tests.contract.runtime.little_stack import PROJECT, get, until
+from tests.e2e.conftest import ROOT, TINY, Harness
+
+pytestmark = pytest.mark.timeout(300)
+
+NOWHERE = "unix:///nonexistent.sock"
+DOCKERFILE = """\
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE}
+COPY stack /srv/tiny/stack
+WORKDIR /srv/tiny
+"""
+
+
+@pytest.fixture
+def contained(tiny: Harness, tmp_path: Path) -> Harness:
+    """The tiny project with its one design, services that need nothing but Python, and an image of them."""
+    project = tmp_path / "tiny"
+    shutil.copytree(TINY, project, ignore=shutil.ignore_patterns("__pycache__"))
+    for other in ("tiny-disk.yaml", "tiny-once.yaml"):
+        (project / "stack/designs" / other).unlink()
+    for program in ("door.py", "shelf.py"):
+        shutil.copyfile(PROJECT / "little.py", project / "stack" / program)
+    folder = project / "stack/images"
+    folder.mkdir()
+    usual = (ROOT / "stack/images/images.yaml").read_text(encoding="utf-8")
+    assert "name: crashcart/shop," in usual
+    (folder / "images.yaml").write_text(usual.replace("name: crashcart/shop,", "name: crashcart-test/tiny,"))
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    return Harness(project, tiny.runs, tiny.environment)
+
+
+def _with(harness: Harness, **environment: str) -> Harness:
+    return replace(harness, environment={**harness.environment, **environment})
+
+
+def _nothing_was_started(harness: Harness) -> bool:
+    return not harness.active_runs() and not harness.recordings()
+
+
+@pytest.mark.parametrize("command", ["run shelf-gone --yes", "stack up"])
+def test_without_an_engine_it_is_one_clear_error_and_nothing_is_started(contained: Harness, command: str) -> None:
+    done = _with(contained, DOCKER_HOST=NOWHERE).call(*command.split(), "--runtime", "docker")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "/nonexistent.sock" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3, done.stderr
+    assert _nothing_was_started(contained)
+
+
+def test_a_plan_is_made_where_there_is_no_engine(contained: Harness) -> None:
+    done = _with(contained, DOCKER_HOST=NOWHERE).call("plan", "shelf-gone", "--runtime", "docker")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "on the docker runtime" in " ".join(done.stdout.split())
+
+
+def test_the_environment_may_name_the_runtime_and_a_wrong_name_is_refused(contained: Harness) -> None:
+    named = _with(contained, CRASHCART_RUNTIME="docker", DOCKER_HOST=NOWHERE).call("plan", "shelf-gone")
+    assert "on the docker runtime" in " ".join(named.stdout.split())
+    wrong = _with(contained, CRASHCART_RUNTIME="dokcer").call("plan", "shelf-gone")
+    assert wrong.returncode == 2
+    assert "there is no runtime 'dokcer'" in wrong.stderr
+    assert "docker" in wrong.stderr
+
+
+@pytest.mark.docker
+def test_an_image_that_is_missing_and_can_not_be_pulled_is_named_with_the_remedy(contained: Harness) -> None:
+    missing = _with(contained, CRASHCART_IMAGE_TOXIPROXY="127.0.0.1:9/crashcart-test/none:1")
+    done = missing.call("run", "shelf-gone", "--runtime", "docker", "--yes")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "127.0.0.1:9/crashcart-test/none:1" in done.stderr
+    assert "CRASHCART_IMAGE_TOXIPROXY=" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert _nothing_was_started(contained)
+
+
+@pytest.fixture
+def standing(contained: Harness) -> Iterator[Harness]:
+    done = contained.call("stack", "up", "--runtime", "docker")
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield contained
+    finally:
+        contained.call("stack", "down")
+
+
+@pytest.mark.docker
+def test_a_stack_stands_in_containers_is_looked_at_followed_and_taken_down(standing: Harness) -> None:
+    (entry,) = Path(standing.environment["XDG_STATE_HOME"]).glob("crashcart/stacks/*.json")
+    run_id = entry.read_text().split('"run_id": "')[1].split('"')[0]
+    assert len(left_of(run_id)) > 4
+    status = standing.call("stack", "status")
+    assert status.returncode == 0, status.stdout + status.stderr
+    assert status.stdout.count("ready") == 4
+    address = next(line.split()[2] for line in status.stdout.splitlines() if line.startswith("door[0]"))
+    assert get(address) == "ok"
+    everything = standing.call("stack", "logs")
+    assert everything.returncode == 0, everything.stderr
+    assert {"door[0]: listening", "shelf[0]: listening"} <= set(everything.stdout.splitlines())
+    assert standing.call("stack", "logs", "door").stdout == "listening\n"
+    following = standing.start("stack", "logs", "door[0]", "--follow")
+    try:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "listening\n"
+        down = standing.call("stack", "down")
+        assert down.returncode == 0, down.stdout + down.stderr
+        said, _ = following.communicate(timeout=60)
+        assert (following.returncode, said) == (0, "")
+    finally:
+        following.send_signal(signal.SIGKILL)
+        following.wait()
+    assert left_of(run_id) == ()
+    assert not entry.exists()
+    again = standing.call("stack", "status")
+    assert again.returncode == 2
+
+
+@pytest.mark.docker
+def test_a_container_that_dies_while_its_stack_stands_is_shown_as_such(standing: Harness) -> None:
+    status = standing.call("stack", "status")
+    pid = next(line.split()[3] for line in status.stdout.splitlines() if line.startswith("shelf[0]"))
+    os.kill(int(pid), signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    after = standing.call("stack", "status")
+    assert after.returncode == 1
+    (row,) = (line for line in after.stdout.splitlines() if line.startswith("shelf[0]"))
+    assert "it does not run" in row
