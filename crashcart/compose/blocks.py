@@ -33,13 +33,17 @@ class Built:
 
 def of_shop(images: Images, built: Built) -> Block:
     """The image of a service that is a command."""
-    return {"image": built.shop, "build": build_of(SHOP_BUILD, images.shop.dockerfile, images)}
+    return {"image": built.shop, "build": build_of(built.shop, SHOP_BUILD, images.shop.dockerfile, images)}
 
 
-def build_of(context: str, dockerfile: str, images: Images) -> Block:
-    """With pip's settings and the proxies of whoever builds; on the machine's network, as theirs may be on it."""
+def build_of(tag: str, context: str, dockerfile: str, images: Images) -> Block:
+    """With pip's settings and the proxies of whoever builds; on the machine's network, as theirs may be on it.
+
+    The label is that of `crashcart images build`: whoever builds a tag first, it is the same image.
+    """
     arguments = [f"PYTHON_IMAGE={images.parts['python']}", *_HANDED_TO_PIP, *_PROXIES]
-    return {"context": context, "dockerfile": dockerfile, "network": "host", "args": arguments}
+    version = {"org.opencontainers.image.version": tag.rpartition(":")[2]}
+    return {"context": context, "dockerfile": dockerfile, "network": "host", "args": arguments, "labels": version}
 
 
 def confined() -> Block:

@@ -114,7 +114,7 @@ def _load(design: Design, plan: Plan, images: Images, built: Built) -> Block:
     door = plan.names[instances(design, design.entry)[0]]
     return {
         "image": built.load,
-        "build": build_of(LOAD_BUILD, built.load_dockerfile, images),
+        "build": build_of(built.load, LOAD_BUILD, built.load_dockerfile, images),
         "command": ["--host", f"http://{TOXIPROXY}:{FIRST_PROXY_PORT}", "--web-host", "0.0.0.0"],  # noqa: S104
         "networks": [FRONT],
         "depends_on": {TOXIPROXY: {"condition": "service_started"}, door: {"condition": "service_healthy"}},

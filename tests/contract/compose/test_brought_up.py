@@ -120,7 +120,7 @@ def shop(compose: tuple[str, ...], folder: Path, services: dict[str, Any]) -> It
     """Up and healthy; whatever happens, nothing of it is there after."""
     variables = ("CRASHCART_SHOP_PORT", "CRASHCART_PROMETHEUS_PORT", "CRASHCART_GRAFANA_PORT", "CRASHCART_LOAD_PORT")
     environment = {**os.environ, **dict(zip(variables, map(str, free_ports(len(variables))), strict=True))}
-    brought = Brought(compose, folder, f"crashcart-test-{uuid.uuid4().hex[:8]}", environment)
+    brought = Brought(compose, folder, f"crashcart-compose-{uuid.uuid4().hex[:8]}", environment)
     try:
         up = brought.call("up", "-d", *(name for name in services if name != NOT_RUN), within_s=UP_WITHIN_S)
         assert up.returncode == 0, (up.stdout + up.stderr)[-4000:]

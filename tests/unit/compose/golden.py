@@ -14,6 +14,7 @@ FOLDER = Path(__file__).with_name("golden")
 RENEW = "python -m tests.unit.compose.golden"
 
 _TAG = re.compile(r"(crashcart/shop(?:-load)?):[0-9a-f]{12}")
+_VERSION = re.compile(r"(image\.version): '?[0-9a-f]{12}'?$", re.MULTILINE)
 _RANDOM = ".env"
 
 
@@ -24,7 +25,7 @@ def generated() -> dict[str, str]:
     """
     files = exported_files(open_project(ROOT), "reference", "compose.yaml", {})
     return {
-        name: _TAG.sub(r"\1:TAG", _head(name, content))
+        name: _VERSION.sub(r"\1: TAG", _TAG.sub(r"\1:TAG", _head(name, content)))
         for name, content in files.items()
         if isinstance(content, str) and name != _RANDOM
     }
