@@ -73,9 +73,11 @@ lock: .venv/project ## resolve the dependencies again into requirements.lock
 	@# the shop's own are the same, and fewer
 	@$(PY) -m uv pip compile stack/images/requirements.in --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file stack/images/requirements.lock
+	@$(PY) -m uv pip compile loadtests/requirements.in --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file loadtests/requirements.lock
 	@echo 'grafana-client>=5.0' | $(PY) -m uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-grafana.lock
-	@echo "requirements.lock, stack/images/requirements.lock and requirements-grafana.lock written; 'make test' installs and tries them"
+	@echo "requirements.lock, stack/images/requirements.lock, loadtests/requirements.lock and requirements-grafana.lock written; 'make test' installs and tries them"
 
 .PHONY: clean
 clean: ## remove what make and the tools made here (not runs/, not the per-user cache)

@@ -20,6 +20,17 @@ engine_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 }
 
+# Compose, where there is none: the plugin is as good as the program of the distribution.
+compose_install() {
+  if docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; then return; fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "there is no Compose, and only root on Debian or Ubuntu can have it installed here" >&2
+    return 1
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-compose >/dev/null
+}
+
 # Start one and wait until it answers; sets DOCKER_HOST.
 engine_start() {
   local log="$engine_home/engine.log" waited

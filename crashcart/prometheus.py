@@ -37,7 +37,9 @@ class Target(msgspec.Struct, frozen=True):
     address: str
 
 
-def scrape_config(targets: Iterable[Target], *, interval_s: float = SCRAPE_INTERVAL_S) -> str:
+def scrape_config(
+    targets: Iterable[Target], *, interval_s: float = SCRAPE_INTERVAL_S, rule_files: Sequence[str] = ()
+) -> str:
     """The text of `prometheus.yml` (JSON, which is YAML): `instance` as we call it, time-outs below the interval."""
     jobs: dict[str, list[dict[str, object]]] = {}
     for target in targets:
@@ -48,6 +50,7 @@ def scrape_config(targets: Iterable[Target], *, interval_s: float = SCRAPE_INTER
             "scrape_interval": f"{interval_s * 1000:.0f}ms",
             "scrape_timeout": f"{interval_s * _TIMEOUT_SHARE * 1000:.0f}ms",
         },
+        **({"rule_files": list(rule_files)} if rule_files else {}),
         "scrape_configs": [{"job_name": job, "static_configs": configs} for job, configs in jobs.items()],
     }
     return json.dumps(document, indent=1) + "\n"

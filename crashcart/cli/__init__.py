@@ -7,6 +7,7 @@ from crashcart.cli import shelf  # noqa: F401  # isort: skip
 from crashcart.cli import game_day  # noqa: F401  # isort: skip
 from crashcart.cli import stacks  # noqa: F401  # isort: skip
 from crashcart.cli import images  # noqa: F401  # isort: skip
+from crashcart.cli import export  # noqa: F401  # isort: skip
 from crashcart.cli import dashboards  # noqa: F401  # isort: skip
 from crashcart.cli import projects  # noqa: F401  # isort: skip
 from crashcart.cli import machine  # noqa: F401  # isort: skip

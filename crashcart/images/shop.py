@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from crashcart.model.errors import UsageError
@@ -39,15 +40,25 @@ def shop_tag(project_root: Path, images: Images) -> str:
     Raises:
         UsageError: there is no Dockerfile, or a file can't be read.
     """
-    digest = hashlib.sha256(f"{images.parts['python']}\0{images.shop.dockerfile}".encode())
-    for name, path in sorted(shop_files(project_root, images).items()):
+    files = shop_files(project_root, images)
+    return content_tag(images.shop.name, images.parts["python"], images.shop.dockerfile, files)
+
+
+def content_tag(image: str, base: str, dockerfile: str, files: Mapping[str, Path]) -> str:
+    """The image's name with twelve digits that say what goes into it: `files` by their path in the context.
+
+    Raises:
+        UsageError: a file can't be read.
+    """
+    digest = hashlib.sha256(f"{base}\0{dockerfile}".encode())
+    for name, path in sorted(files.items()):
         try:
             content = path.read_bytes()
         except OSError as problem:
             raise UsageError(f"cannot be read: {problem.strerror}", where=name) from problem
         digest.update(f"\0{name}\0{len(content)}\0".encode())
         digest.update(content)
-    return f"{images.shop.name}:{digest.hexdigest()[:_HASH_DIGITS]}"
+    return f"{image}:{digest.hexdigest()[:_HASH_DIGITS]}"
 
 
 def _is_sent(inside: Path) -> bool:

@@ -78,6 +78,11 @@ class PostgresProgram:
             shutil.chown(path, self.account.uid, self.account.gid)
 
 
+def server_settings(settings: Mapping[str, object]) -> dict[str, str]:
+    """postgresql.conf of any version: the design's own settings have the last word over ours."""
+    return {**_DEFAULTS, **{key: _word(value) for key, value in settings.items()}}
+
+
 def configure(data_dir: Path, program: PostgresProgram, address: str, settings: Mapping[str, object]) -> None:
     """Write the instance's own settings; the design's have the last word, but for where the server listens (host:port).
 
@@ -108,6 +113,10 @@ def _append(path: Path, line: str) -> None:
 
 
 def _value(value: object) -> str:
+    return _word(value).replace("'", "''")
+
+
+def _word(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value).replace("'", "''")
+    return str(value)

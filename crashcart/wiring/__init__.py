@@ -2,6 +2,7 @@
 
 from crashcart.wiring.choosing import choose, parse_tags
 from crashcart.wiring.dashboards import build_dashboards, push_dashboards
+from crashcart.wiring.exports import export_compose
 from crashcart.wiring.images import images_build, images_list
 from crashcart.wiring.plans import make_plan, plan_json
 from crashcart.wiring.preflight import capacity_of
@@ -17,6 +18,7 @@ __all__ = [
     "choose",
     "diff_runs",
     "diff_suites",
+    "export_compose",
     "images_build",
     "images_list",
     "judge_again",

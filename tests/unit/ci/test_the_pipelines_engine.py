@@ -7,6 +7,7 @@ runs it with the real ones.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -84,3 +85,19 @@ def test_whoever_is_not_root_is_told_that_an_engine_is_missing(environment: dict
     assert status != 0
     assert told == []
     assert "no Docker engine answers" in said
+
+
+def test_compose_is_installed_where_there_is_none(environment: dict[str, str]) -> None:
+    home = Path(environment["ENGINE"])
+    (home / "answers").touch()
+    (home / "bin/docker").write_text('#!/bin/bash\ntest "$1" != compose\n', encoding="utf-8")
+    (home / "bin/apt-get").write_text('#!/bin/bash\necho "apt-get $*" >>"$ENGINE/told"\n', encoding="utf-8")
+    for name in ("bash", "dirname", "tail"):  # nothing else of this machine, which may have Compose
+        found = shutil.which(name)
+        assert found is not None
+        (home / "bin" / name).symlink_to(found)
+    alone = {**environment, "PATH": str(home / "bin"), "CRASHCART_IMAGES": "mine.yaml"}
+    status, told, said = _run(alone)
+    assert (status, said) == (0, "")
+    assert [line.split()[-1] for line in told if line.startswith("apt-get")] == ["-qq", "docker-compose"]
+    assert told[-1] == "make test mine.yaml 1"

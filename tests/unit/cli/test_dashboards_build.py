@@ -57,6 +57,7 @@ def test_the_projects_own_program_is_started_in_the_project(project: Path) -> No
 def test_a_program_that_fails_is_one_clear_error(project: Path) -> None:
     program = project / "dashboards"
     program.mkdir()
+    (program / "__init__.py").touch()  # else a `dashboards` elsewhere on the path would be the one that is started
     (program / "__main__.py").write_text("raise SystemExit('no SDK here')\n", encoding="utf-8")
     done = build(project)
     assert done.returncode == 2

@@ -1,0 +1,2 @@
+-- stack/inventory/schema.sql
+\connect shop shop

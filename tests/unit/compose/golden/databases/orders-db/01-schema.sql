@@ -1,0 +1,2 @@
+-- stack/checkout/schema.sql
+\connect shop shop

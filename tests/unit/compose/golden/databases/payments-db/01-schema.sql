@@ -1,0 +1,2 @@
+-- stack/payments/schema.sql
+\connect shop shop
