@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashcart.model.errors import BootError, ControlPlaneError
 from crashcart.processes import RUN_VARIABLE, boot_id, is_same_process, process_ref
+from crashcart.runtimes.container_logs import gather
 from crashcart.runtimes.spec import ContainerSpec, SpawnSpec
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProce
 def gather_log(name: str, log: Path) -> None:
     """Write all that a container has printed so far to its log. What can't be had leaves the log as it is."""
     with suppress(ControlPlaneError), closing(engine()) as api:
-        _gather(api, name, log)
+        gather(api, name, log)
 
 
 def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, ...]:
@@ -211,7 +212,7 @@ def _remove_once(run_id: str) -> tuple[str, ...]:
 def _remove_container(api: APIClient, one: Mapping[str, Any]) -> str:
     log = one["Labels"].get(LOG_LABEL)
     if log and Path(log).parent.is_dir():
-        _gather(api, one["Id"], Path(log))
+        gather(api, one["Id"], Path(log))
     return _without_error(lambda: api.remove_container(one["Id"], force=True, v=True), one["Names"][0].lstrip("/"))
 
 
@@ -304,21 +305,6 @@ def _host_config(api: APIClient, container: ContainerSpec, network: str) -> obje
         log_config=LogConfig(type="local", config={"max-size": _LOG_BYTES, "max-file": "1", "compress": "false"}),
         restart_policy={"Name": "no"},
     )
-
-
-def _gather(api: APIClient, name: str, log: Path) -> None:
-    import docker
-    import requests
-    import urllib3
-
-    partial = log.with_name(f".{log.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            for chunk in api.logs(name, stdout=True, stderr=True, stream=True, follow=False):
-                file.write(chunk)
-        partial.replace(log)
-    except (OSError, requests.RequestException, docker.errors.DockerException, urllib3.exceptions.HTTPError):
-        partial.unlink(missing_ok=True)
 
 
 def _exit_code(name: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +116,10 @@ def logs(topology: Topology, instance: str, *, follow: bool = False, lines: int 
     log, container = Path(found.log), _container(found)
     if container and follow:
         from crashcart.runtimes.container_logs import follow_log
+        from crashcart.runtimes.containers import engine
 
-        yield from follow_log(container, lines=lines, stands=Path(topology.state_dir).exists)
+        with closing(engine()) as api:
+            yield from follow_log(api, container, lines=lines, stands=Path(topology.state_dir).exists)
         return
     if container:
         from crashcart.runtimes.containers import gather_log

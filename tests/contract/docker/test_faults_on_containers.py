@@ -246,6 +246,25 @@ def test_cutting_off_what_is_cut_off_already_changes_nothing(stack: LocalStack) 
     _well(stack)
 
 
+def test_a_service_that_dies_while_it_is_cut_off_is_rejoined_at_its_own_address(
+    client: docker.DockerClient, stack: LocalStack
+) -> None:
+    fault, kind, world = planned("network/partition", PARTITION), registry()["network/partition"], StackWorld(stack)
+    (step,) = _steps(stack, fault)
+    kind.apply(step, world)
+    try:
+        stack.kill(HELPER)
+        container(client, stack, HELPER).start()  # and does not get far: it has no address to listen at
+        assert _networks(client, stack) == {}
+        until(lambda: not pids_of(stack.topology, HELPER), within_s=WITHIN_S)
+    finally:
+        kind.undo(step, world)
+        stack.start_again(HELPER, ready_within_s=60.0)
+    _well(stack)
+    own = stack.topology.instance(HELPER).address.partition(":")[0]
+    assert [one["IPAddress"] for one in _networks(client, stack).values()] == [own]
+
+
 @needs_loss
 def test_the_declared_share_of_packets_is_lost_while_it_lasts_and_none_after(stack: LocalStack, tmp_path: Path) -> None:
     fault = planned("network/loss", LOSS)

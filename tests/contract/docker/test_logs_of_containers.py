@@ -47,7 +47,7 @@ def test_a_log_is_followed_into_the_next_life_without_a_line_twice(
     with booted(runtime, lone_design(), tmp_path) as stack:
         folder = Path(stack.topology.state_dir)
         name = str(container(client, stack, "door[0]").name)
-        lines = follow_log(name, lines=50, stands=folder.exists)
+        lines = follow_log(client.api, name, lines=50, stands=folder.exists)
         assert next(lines) == "listening"
         with pytest.raises(ConnectionError):
             get(stack.topology.instance("door[0]").address, "/leave")
@@ -60,10 +60,10 @@ def test_a_log_is_followed_into_the_next_life_without_a_line_twice(
         assert next(lines) == "listening"
         told = ["listening", "leaving by the back door", "listening", "listening"]
         for most in (50, 2):
-            assert list(follow_log(name, lines=most, stands=lambda: False)) == told[-most:]
+            assert list(follow_log(client.api, name, lines=most, stands=lambda: False)) == told[-most:]
     assert list(lines) == []
     assert (tmp_path / "door[0].log").read_text().splitlines() == told
 
 
-def test_of_a_container_that_never_was_there_is_nothing_to_tell() -> None:
-    assert list(follow_log("crashcart-never-was-0", lines=5, stands=lambda: False)) == []
+def test_of_a_container_that_never_was_there_is_nothing_to_tell(client: docker.DockerClient) -> None:
+    assert list(follow_log(client.api, "crashcart-never-was-0", lines=5, stands=lambda: False)) == []
