@@ -17,15 +17,15 @@ from crashcart.model.plan import Effect, PlannedFault
 from crashcart.model.topology import Topology
 from crashcart.ports import FaultKind, Observation, Observer, World
 from crashcart.runtimes.cgroups import CpuCount, cpu_count
-from crashcart.runtimes.container_controls import limit_cpu
+from crashcart.runtimes.container_controls import PERIOD_US, limit_cpu
 from crashcart.runtimes.stopping import pids_of
 
 LEAST_CPUS, MOST_CPUS = 0.01, 64.0
 WINDOW_S = 0.4
 OVER = 1.15
-"""A look may catch a little more than its part of the time."""
-SLICE_S = 0.005
-"""And so much that a processor was given in advance (sched_cfs_bandwidth_slice_us of the kernel)."""
+"""Each processor may have taken a slice of the share of the period before."""
+TICK_S = 0.005
+"""The kernel may notice so late that a share is used up; what was too much it takes off the next one."""
 
 
 class Settings(ServiceSettings, frozen=True, forbid_unknown_fields=True):
@@ -92,25 +92,28 @@ class Throttled:
         """Its value is what the busiest of them used, in processors."""
         now = time.monotonic()
         seen = [self._look_at(name, counts, now) for name, counts in self._counts.items()]
-        used = max(cpus for cpus, _ in seen)
-        free = [name for name, (_, held_back) in zip(self._counts, seen, strict=True) if not held_back]
-        there = not free and used <= self._cpus * OVER + SLICE_S / WINDOW_S
+        used = max(cpus for cpus, _, _ in seen)
+        free = [name for name, (_, _, held_back) in zip(self._counts, seen, strict=True) if not held_back]
+        there = not free and all(cpus <= most for cpus, most, _ in seen)
         return Observation(there, round(used, 4), f"{', '.join(free)} was not held back" if free else "")
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _look_at(self, name: str, counts: deque[tuple[float, CpuCount]], now: float) -> tuple[float, bool]:
+    def _look_at(self, name: str, counts: deque[tuple[float, CpuCount]], now: float) -> tuple[float, float, bool]:
+        """What it used, the most that it can have used under the limit, and whether it was held back."""
         count = cpu_count(min(pids_of(self._topology, name), default=0))
         if counts and count.used_s < counts[-1][1].used_s:  # it was started again
             counts.clear()
         counts.append((now, count))
-        while counts[0][0] < now - WINDOW_S and len(counts) > 2:
+        while len(counts) > 2 and counts[1][0] <= now - WINDOW_S:
             counts.popleft()
         since, first = counts[0]
         if now - since <= 0.0:
-            return 0.0, False
-        return (count.used_s - first.used_s) / (now - since), count.throttled > first.throttled
+            return 0.0, 0.0, False
+        # a share comes at the start of each period: one more start than whole periods may fall in between
+        most = self._cpus * (1 + PERIOD_US / 1e6 / (now - since)) * OVER + TICK_S / (now - since)
+        return (count.used_s - first.used_s) / (now - since), most, count.throttled > first.throttled
 
 
 FAULT: FaultKind = CpuLimit()
