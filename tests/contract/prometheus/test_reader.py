@@ -53,6 +53,7 @@ def test_raw_samples_end_where_asked(prometheus: Prometheus) -> None:
     start = time.time()
     middle = prometheus.scraped("ends_total 1\n")
     end = prometheus.scraped("ends_total 2\n")
+    prometheus.scraped("ends_total 3\n")  # what was asked for before `end` is written by now
     whole = prometheus.reader.raw(Selector("ends_total"), start_wall_s=start, end_wall_s=end, t0_wall_s=0)
     first = prometheus.reader.raw(Selector("ends_total"), start_wall_s=start, end_wall_s=middle, t0_wall_s=0)
     rest = prometheus.reader.raw(Selector("ends_total"), start_wall_s=middle, end_wall_s=end, t0_wall_s=0)

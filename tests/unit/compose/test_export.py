@@ -196,10 +196,11 @@ def _refused(done: subprocess.CompletedProcess[str], told: str) -> None:
 
 
 def test_a_project_without_images_is_told_so(tmp_path: Path) -> None:
-    _refused(
-        export(TINY, "--design", "tiny", "--out", str(tmp_path / "c.yaml")), "there is no stack/images/images.yaml"
-    )
-    assert list(tmp_path.iterdir()) == []
+    project, out = tmp_path / "project", tmp_path / "out"
+    shutil.copytree(TINY, project, ignore=shutil.ignore_patterns("images", "runs", "__pycache__"))
+    out.mkdir()
+    _refused(export(project, "--design", "tiny", "--out", str(out / "c.yaml")), "there is no stack/images/images.yaml")
+    assert list(out.iterdir()) == []
 
 
 def test_an_unknown_design_is_told_with_one_that_there_is(tmp_path: Path) -> None:
