@@ -30,7 +30,7 @@ WORKDIR /srv/tiny
 def contained(tiny: Harness, tmp_path: Path) -> Harness:
     """The tiny project with its one design, services that need nothing but Python, and an image of them."""
     project = tmp_path / "tiny"
-    shutil.copytree(TINY, project, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(TINY, project, ignore=shutil.ignore_patterns("__pycache__", "images"))
     for other in ("tiny-disk.yaml", "tiny-once.yaml"):
         (project / "stack/designs" / other).unlink()
     for program in ("door.py", "shelf.py"):
