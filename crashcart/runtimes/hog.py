@@ -60,9 +60,9 @@ class Hog:
 
     def go(self) -> None:
         """Until somebody, or the lack of somebody, ends it."""
+        self._look()
         share, debt_s, began = self._orders.share, 0.0, time.monotonic()
         while True:
-            self._look()
             slice_s = min(max(share * PERIOD_S + debt_s, SHORTEST_S), PERIOD_S)
             stopped_at = time.monotonic()
             over = self._stopped(slice_s)
@@ -77,12 +77,15 @@ class Hog:
             began = now
 
     def _stopped(self, for_s: float) -> bool:
-        for pid in self._pids:
+        until, stopped = time.monotonic() + for_s, self._pids
+        for pid in stopped:
             send(pid, signal.SIGSTOP)
         try:
-            return self._is_over(for_s)
+            # a look takes as long as a slice where there are many processes: here it is time that is lost anyway
+            self._look()
+            return self._is_over(max(until - time.monotonic(), 0.0))
         finally:
-            for pid in self._pids:
+            for pid in stopped:
                 send(pid, signal.SIGCONT)
 
     def _look(self) -> None:
