@@ -48,7 +48,7 @@ def _is_whole(harness: Harness, recording: Recording) -> Verdict:
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_the_steady_state_passes_and_is_judged_the_same_again(shop: Harness) -> None:
-    done = shop.run("steady-state", "--set", "timeline.warmup=5s", "--set", "timeline.baseline=20s")
+    done = shop.run_on_time("steady-state", "--set", "timeline.warmup=5s", "--set", "timeline.baseline=20s")
     assert done.returncode == 0, done.stdout + done.stderr
     recording = shop.latest()
     verdict = _is_whole(shop, recording)
@@ -64,7 +64,7 @@ def test_the_steady_state_passes_and_is_judged_the_same_again(shop: Harness) -> 
 def test_a_promise_that_is_not_kept_fails_the_run_and_nothing_else_does(tiny: Harness, tmp_path: Path) -> None:
     file = tmp_path / "shelf-missed.yaml"
     file.write_text(FAILING, encoding="utf-8")
-    done = tiny.run(str(file))
+    done = tiny.run_on_time(str(file))
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = tiny.latest().verdict
     assert verdict.outcome is Outcome.FAIL
@@ -77,7 +77,7 @@ def test_a_promise_that_is_not_kept_fails_the_run_and_nothing_else_does(tiny: Ha
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_without_a_failover_the_same_outage_fails_the_run_for_the_right_reason(shop: Harness) -> None:
-    done = shop.run("card-processor-outage-at-peak", *SHORTER, "--design", "no-failover")
+    done = shop.run_on_time("card-processor-outage-at-peak", *SHORTER, "--design", "no-failover")
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = shop.latest().verdict
     assert verdict.outcome is Outcome.FAIL
@@ -91,7 +91,7 @@ def test_without_a_failover_the_same_outage_fails_the_run_for_the_right_reason(s
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_a_slow_inventory_database_makes_buying_slower_and_nothing_else(shop: Harness) -> None:
-    done = shop.run("slow-inventory-db", *SHORTER)
+    done = shop.run_on_time("slow-inventory-db", *SHORTER)
     assert done.returncode == 0, done.stdout + done.stderr
     verdict = _is_whole(shop, shop.latest())
     evidence = verdict.evidence[0]
@@ -107,7 +107,7 @@ def test_a_slow_inventory_database_makes_buying_slower_and_nothing_else(shop: Ha
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
 def test_a_killed_checkout_loses_time_and_no_order(shop: Harness) -> None:
-    done = shop.run("checkout-killed-mid-order", *SHORTER)
+    done = shop.run_on_time("checkout-killed-mid-order", *SHORTER)
     assert done.returncode == 0, done.stdout + done.stderr
     verdict = _is_whole(shop, shop.latest())
     during = next(phase for phase in verdict.phases if phase.name == "fault")

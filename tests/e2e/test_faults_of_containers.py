@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 def _run(harness: Harness, folder: Path, phase: str, faults: list[tuple[str, int, int]]) -> None:
     """Each fault is shown, nothing else went wrong with the run, and nothing of it is left."""
     path = written(folder, "tiny", phase, faults)
-    done = harness.run(path, "--runtime", "docker", timeout_s=380)
+    done = harness.run_on_time(path, "--runtime", "docker", timeout_s=190)
     assert (harness.runs / "latest").exists(), done.stderr
     recording = harness.latest()
     verdict = recording.verdict

@@ -17,7 +17,7 @@ metadata: {name: hosts, title: One fault after the other}
 hypothesis: Whatever becomes of the shelf, the door opens, and no order is lost.
 design: DESIGN
 load: {profile: steady, peak_per_s: 20, seed: 5}
-timeline: {warmup: 1s, baseline: 5s, fault: FAULT_PHASE, recovery: 17s}
+timeline: {warmup: 3s, baseline: 5s, fault: FAULT_PHASE, recovery: 17s}
 faults:
 FAULTS
 expect:
@@ -47,7 +47,7 @@ def test_each_fault_is_seen_while_it_is_there_and_only_then(tiny: Harness, tmp_p
     ]
     if lacks_disks():
         faults = [fault for fault in faults if not fault[0].startswith("disk/full")]
-    done = tiny.run(written(tmp_path, "tiny-disk", "34s", faults))
+    done = tiny.run_on_time(written(tmp_path, "tiny-disk", "34s", faults), timeout_s=140)
     assert (tiny.runs / "latest").exists(), done.stderr
     recording = tiny.latest()
     verdict = recording.verdict

@@ -21,7 +21,7 @@ def test_where_orders_are_answered_with_a_page_the_closed_gate_says_what_shopper
     assert right in text
     plumbing.write_text(text.replace(right, f"{wrong}post(self.path, self.headers.get("), encoding="utf-8")
     harness = Harness(project, tiny.runs, tiny.environment)
-    done = harness.run("shelf-gone")
+    done = harness.run_on_time("shelf-gone")
     said = "purchases came to nothing"
     why = "the answer of POST /orders (201, text/html) is wrong: it is no JSON"
     assert done.returncode == ExitStatus.INCONCLUSIVE, done.stdout + done.stderr
