@@ -40,6 +40,9 @@ class Stack(Protocol):
     def memory_mib(self) -> Mapping[str, float]:
         """Resident memory of each part that `cpu_s` tells of."""
 
+    def io_bytes(self) -> Mapping[str, Mapping[str, int]]:
+        """Instance → `received`, `sent`, `read`, `written` in its present life, where the runtime can tell."""
+
     def file(self, instance: str, name: str) -> Path:
         """A file in the instance's data folder (its ledger); it may not exist."""
 

@@ -84,6 +84,14 @@ class ControlPlaneError(CrashcartError):
     """Toxiproxy or Prometheus answered with an error, or not in time."""
 
 
+class EngineError(CrashcartError):
+    """The Docker engine did not answer, or not in time."""
+
+    def __init__(self, why: object, *, where: str = "") -> None:
+        """`why`: whatever the attempt ended in."""
+        super().__init__(f"the Docker engine does not answer: {why}", where=where)
+
+
 class NotUndone(CrashcartError):
     """A fault could not be taken back; the message names it."""
 

@@ -231,8 +231,15 @@ class Timeline:
         busy_s = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
         rounded = {name: round(used, 3) for name, used in parts.items()}
         held = {name: round(mib, 1) for name, mib in self.crew.stack.memory_mib().items()}
-        cores = os.cpu_count() or 1
-        self.crew.event("cpu", at=at, process_cpu_s=rounded, memory_mib=held, busy_s=round(busy_s, 3), cores=cores)
+        self.crew.event(
+            "cpu",
+            at=at,
+            process_cpu_s=rounded,
+            memory_mib=held,
+            io_bytes=self.crew.stack.io_bytes(),
+            busy_s=round(busy_s, 3),
+            cores=os.cpu_count() or 1,
+        )
 
 
 def _gate_row(result: GateResult) -> dict[str, object]:

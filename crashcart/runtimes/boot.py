@@ -141,12 +141,15 @@ class Boot:
 
     def _bring_up(self, place: Place) -> None:
         data_dir = self._data_dir(place)
-        for needed in self._needs(place):
-            while not self._ready[needed].wait(_LOOK_S):
-                self._starter.check()
         with self._timeline.mark(f"{place.name}: files"):
             spec = self._ground.placed(self._spec(place, data_dir))
             write_spec(self._spec_file(place), spec)
+        with self._timeline.mark(f"{place.name}: place"):
+            self._starter.check()
+            self._ground.make(spec)
+        for needed in self._needs(place):
+            while not self._ready[needed].wait(_LOOK_S):
+                self._starter.check()
         with self._timeline.mark(f"{place.name}: ready"):
             self._children.add(place.name, self._starter.spawn(spec))
             self._starter.wait_ready(

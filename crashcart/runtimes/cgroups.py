@@ -1,4 +1,4 @@
-"""What the kernel counts for a container, read from its control group (either version of them)."""
+"""What the kernel counts for a container: in its control group (either version of them) and in its network."""
 
 from __future__ import annotations
 
@@ -40,6 +40,57 @@ def killed_for_memory(pid: int) -> int:
     if memory is None:
         raise FileNotFoundError(f"process {pid} is in no control group that counts memory")
     return _pairs(memory / "memory.oom_control").get("oom_kill", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class IoCount:
+    """Bytes since the container's start."""
+
+    received: int
+    sent: int
+    """Over its networks, loopback left out."""
+    read: int
+    written: int
+    """From and to disks: what memory served is not in it."""
+
+
+def io_count(pid: int) -> IoCount | None:
+    """Of the container whose process that is; None where it is gone, or shares this machine's network."""
+    try:
+        network = (PROC / str(pid) / "ns/net").readlink()
+        if network == (PROC / "self/ns/net").readlink():
+            return None
+        return IoCount(*_network_bytes(pid), *_disk_bytes(pid))
+    except OSError:
+        return None
+
+
+def _network_bytes(pid: int) -> tuple[int, int]:
+    """proc_pid_net(5): two lines of headings; received bytes come first of 16 numbers, sent ones ninth."""
+    received = sent = 0
+    for line in (PROC / str(pid) / "net/dev").read_text(encoding="ascii").splitlines()[2:]:
+        interface, _, numbers = line.partition(":")
+        if interface.strip() != "lo":
+            counts = [int(number) for number in numbers.split()]
+            received, sent = received + counts[0], sent + counts[8]
+    return received, sent
+
+
+def _disk_bytes(pid: int) -> tuple[int, int]:
+    """0 where nothing was counted: a group has a line for each disk once it has used it."""
+    unified = _folder(pid, "")
+    if unified is not None and (unified / "io.stat").exists():
+        words = (unified / "io.stat").read_text(encoding="ascii").split()
+        pairs = [word.partition("=") for word in words]
+        read, written = (sum(int(value) for key, _, value in pairs if key == kind) for kind in ("rbytes", "wbytes"))
+        return read, written
+    counts = _folder(pid, "blkio")
+    if counts is None:
+        return 0, 0
+    lines = (counts / "blkio.throttle.io_service_bytes").read_text(encoding="ascii").splitlines()
+    rows = [line.split() for line in lines]
+    read, written = (sum(int(row[2]) for row in rows if row[1:2] == [kind]) for kind in ("Read", "Write"))
+    return read, written
 
 
 def _folder(pid: int, controller: str) -> Path | None:

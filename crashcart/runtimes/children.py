@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from crashcart.runtimes.cgroups import IoCount, io_count
 from crashcart.runtimes.procfs import Process, family, process_table, read_process, resident_mib
 from crashcart.runtimes.spec import Started
 
@@ -92,6 +93,13 @@ class Children:
         with self._lock:
             members = {name: family({child.process.pid}, table) for name, child in self._children.items()}
         return {name: sum(resident_mib(pid) for pid in pids) for name, pids in members.items()}
+
+    def io_bytes(self) -> dict[str, IoCount]:
+        """What each that has a network of its own has received, sent, read and written in its present life."""
+        with self._lock:
+            pids = {name: child.process.pid for name, child in self._children.items() if not child.process.has_ended()}
+        counted = {name: io_count(pid) for name, pid in pids.items()}
+        return {name: count for name, count in counted.items() if count is not None}
 
     def flush_log(self, name: str) -> None:
         """What it has printed is in its log when this returns."""

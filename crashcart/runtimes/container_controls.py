@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashcart.model.errors import BootError, CrashcartError
+from crashcart.model.errors import BootError, CrashcartError, EngineError
 from crashcart.runtimes.containers import alias_of, engine
 from crashcart.runtimes.spec import ContainerSpec, read_spec
 
@@ -136,6 +136,6 @@ def _speaking(container: ContainerSpec) -> Iterator[APIClient]:
     except docker.errors.APIError as error:
         raise CrashcartError(str(error.explanation or error), where=container.name) from error
     except (requests.RequestException, docker.errors.DockerException) as error:
-        raise CrashcartError(f"the Docker engine does not answer: {error}", where=container.name) from error
+        raise EngineError(error, where=container.name) from error
     finally:
         api.close()

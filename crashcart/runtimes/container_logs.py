@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashcart.model.errors import ControlPlaneError
+from crashcart.model.errors import EngineError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -37,7 +37,7 @@ def follow_log(api: APIClient, name: str, *, lines: int, stands: Callable[[], bo
     """A container's last lines, then all that come after them, over all its lives, for as long as `stands()`.
 
     Raises:
-        ControlPlaneError: the engine does not answer.
+        EngineError: the engine does not answer.
     """
     seen, begun = 0, b""
     last: deque[bytes] = deque(maxlen=lines)
@@ -84,4 +84,4 @@ def _printed(api: APIClient, name: str, *, follow: bool) -> Iterator[bytes]:
     except docker.errors.NotFound:
         return
     except (requests.RequestException, docker.errors.DockerException, urllib3.exceptions.HTTPError) as error:
-        raise ControlPlaneError(f"the Docker engine does not answer: {error}", where=name) from error
+        raise EngineError(error, where=name) from error

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashcart.model.errors import BootError, ControlPlaneError
+from crashcart.model.errors import BootError, EngineError
 from crashcart.processes import RUN_VARIABLE, boot_id, is_same_process, process_ref
 from crashcart.runtimes.container_logs import gather
 from crashcart.runtimes.spec import ContainerSpec, SpawnSpec
@@ -26,13 +25,12 @@ INSTANCE_LABEL, LOG_LABEL = "crashcart.instance", "crashcart.log"
 """On containers: what it is, and where its log belongs."""
 API_VERSION = "1.41"
 TIMEOUT_S = 20
-ASK_S = 3
-"""No more than a question whether it has something."""
-REMOVE_WITHIN_S = 4.0
 SOCKET = Path("/var/run/docker.sock")
 _STOPPED_WITHIN_S = 5
 _POLL_S = 0.01
 _SIGNALLED = 128
+_TAKEN = 409
+"""The status that says: there is one by that name."""
 _LOG_BYTES = "256m"
 _SCRATCH_BYTES = 64 << 20
 _MOST_PROCESSES = 512
@@ -84,14 +82,14 @@ class ContainerProcess:
 
 
 def engine(timeout_s: int = TIMEOUT_S) -> APIClient:
-    """The engine of this machine, as DOCKER_HOST names it or at its usual place. ControlPlaneError where it is not."""
+    """The engine of this machine, as DOCKER_HOST names it or at its usual place. EngineError where it is not."""
     import docker
     from docker.utils import kwargs_from_env
 
     try:
         return docker.APIClient(**kwargs_from_env(), version=API_VERSION, timeout=timeout_s, num_pools=32)
     except docker.errors.DockerException as error:
-        raise ControlPlaneError(f"the Docker engine does not answer: {error}") from error
+        raise EngineError(error) from error
 
 
 def engine_may_be_there() -> bool:
@@ -109,139 +107,49 @@ def labels_of(run_id: str) -> dict[str, str]:
     return {RUN_LABEL: run_id, BOOT_LABEL: boot_id()}
 
 
+def make_container(spec: SpawnSpec, container: ContainerSpec) -> None:
+    """Make the container, unless there is one by that name. BootError: it can't be, in the engine's words."""
+    with _booting(spec) as api:
+        _make(api, spec, container)
+
+
 def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProcess:
-    """Make the container unless there is one by that name, and start it.
+    """Start the container, which is made where there is none by that name.
 
     Raises:
         BootError: it could not be, in the engine's words.
     """
     import docker
-    import requests
 
-    api = engine()
-    try:
-        _make(api, spec, container)
+    with _booting(spec) as api:
+        try:
+            _await_end(api, container.name)
+        except docker.errors.NotFound:
+            _make(api, spec, container)
         api.start(container.name)
         state = api.inspect_container(container.name)["State"]
+    return ContainerProcess(container.name, int(state["Pid"]), Path(spec.log))
+
+
+@contextmanager
+def _booting(spec: SpawnSpec) -> Iterator[APIClient]:
+    """Whatever goes wrong is said in the engine's words."""
+    import docker
+    import requests
+
+    try:
+        with closing(engine()) as api:
+            yield api
     except docker.errors.APIError as error:
         raise BootError(spec.name, f"its container can not be started: {error.explanation or error}") from error
     except (requests.RequestException, docker.errors.DockerException) as error:
         raise BootError(spec.name, f"the Docker engine does not answer: {error}") from error
-    finally:
-        api.close()
-    return ContainerProcess(container.name, int(state["Pid"]), Path(spec.log))
 
 
 def gather_log(name: str, log: Path) -> None:
     """Write all that a container has printed so far to its log. What can't be had leaves the log as it is."""
-    with suppress(ControlPlaneError), closing(engine()) as api:
+    with suppress(EngineError), closing(engine()) as api:
         gather(api, name, log)
-
-
-def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, ...]:
-    """Keep the logs of all containers of a run, then remove them and its networks. Idempotent.
-
-    Returns what is left when the time is over, in words.
-    """
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            left = _remove_once(run_id)
-        except ControlPlaneError as error:
-            left = (str(error),)
-        if not left or time.monotonic() > deadline:
-            return left
-        time.sleep(0.1)
-
-
-def left_of(run_id: str) -> tuple[str, ...]:
-    """What the engine still keeps for a run, by name; that it does not answer, in its place."""
-    import docker
-    import requests
-
-    try:
-        api = engine(ASK_S)
-    except ControlPlaneError as error:
-        return (str(error),)
-    try:
-        names = [one["Names"][0].lstrip("/") for one in _containers(api, run_id)]
-        return (*names, *(one["Name"] for one in _networks(api, run_id)))
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        return (f"the Docker engine does not answer: {error}",)
-    finally:
-        api.close()
-
-
-def runs_of_earlier_boots() -> frozenset[str]:
-    """Runs of which the engine kept something over a boot of the machine. None where there is no engine."""
-    import docker
-    import requests
-
-    if not engine_may_be_there():
-        return frozenset()
-    try:
-        api = engine(ASK_S)
-    except ControlPlaneError:
-        return frozenset()
-    try:
-        labels = [one["Labels"] for one in (*_containers(api), *_networks(api))]
-    except (requests.RequestException, docker.errors.DockerException):
-        return frozenset()
-    finally:
-        api.close()
-    return frozenset(one[RUN_LABEL] for one in labels if one.get(BOOT_LABEL) != boot_id())
-
-
-def _remove_once(run_id: str) -> tuple[str, ...]:
-    import docker
-    import requests
-
-    api = engine()
-    try:
-        containers, networks = _containers(api, run_id), _networks(api, run_id)
-        with ThreadPoolExecutor(max_workers=16, thread_name_prefix="remove") as pool:
-            found = [*pool.map(lambda one: _remove_container(api, one), containers)]
-            found += pool.map(lambda one: _without_error(lambda: api.remove_network(one["Id"]), one["Name"]), networks)
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        raise ControlPlaneError(f"the Docker engine does not answer: {error}") from error
-    finally:
-        api.close()
-    return tuple(problem for problem in found if problem)
-
-
-def _remove_container(api: APIClient, one: Mapping[str, Any]) -> str:
-    log = one["Labels"].get(LOG_LABEL)
-    if log and Path(log).parent.is_dir():
-        gather(api, one["Id"], Path(log))
-    return _without_error(lambda: api.remove_container(one["Id"], force=True, v=True), one["Names"][0].lstrip("/"))
-
-
-def _without_error(remove: Callable[[], object], name: str) -> str:
-    """Empty when it is gone."""
-    import docker
-    import requests
-
-    try:
-        remove()
-    except docker.errors.NotFound:
-        return ""
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        return f"{name} could not be removed: {error}"
-    return ""
-
-
-def _containers(api: APIClient, run_id: str = "") -> Iterable[Mapping[str, Any]]:
-    found: Iterable[Mapping[str, Any]] = api.containers(all=True, filters={"label": _label(run_id)})
-    return found
-
-
-def _networks(api: APIClient, run_id: str = "") -> Iterable[Mapping[str, Any]]:
-    found: Iterable[Mapping[str, Any]] = api.networks(filters={"label": _label(run_id)})
-    return found
-
-
-def _label(run_id: str) -> str:
-    return f"{RUN_LABEL}={run_id}" if run_id else RUN_LABEL
 
 
 def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
@@ -264,14 +172,18 @@ def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
             networking_config=attached,
         )
     except docker.errors.APIError as error:
-        if error.status_code != 409:
+        if error.status_code != _TAKEN:
             raise
-        # it is there from its last life, and has ended; or somebody has started it again before us
-        if process_ref(api.inspect_container(container.name)["State"]["Pid"] or 0) is None:
-            api.wait(container.name, timeout=_STOPPED_WITHIN_S)
         return
     for network, address in networks[1:]:
         api.connect_container_to_network(container.name, network, ipv4_address=address)
+
+
+def _await_end(api: APIClient, name: str) -> None:
+    """Until its last life is over, unless somebody has begun its next one before us."""
+    state = api.inspect_container(name)["State"]
+    if state["Running"] and process_ref(state["Pid"] or 0) is None:
+        api.wait(name, timeout=_STOPPED_WITHIN_S)
 
 
 def _user(spec: SpawnSpec) -> str:
@@ -315,6 +227,6 @@ def _exit_code(name: str) -> int:
     try:
         with closing(engine()) as api:
             code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
-    except (ControlPlaneError, requests.RequestException, docker.errors.DockerException):
+    except (EngineError, requests.RequestException, docker.errors.DockerException):
         return -signal.SIGKILL
     return _SIGNALLED - code if code > _SIGNALLED else code

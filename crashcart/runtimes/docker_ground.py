@@ -17,7 +17,7 @@ from crashcart.model.errors import BootError
 from crashcart.model.topology import Topology
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.container_layout import lay_out_containers
-from crashcart.runtimes.containers import alias_of, engine, labels_of
+from crashcart.runtimes.containers import alias_of, engine, labels_of, make_container
 from crashcart.runtimes.grounds import Programs
 from crashcart.runtimes.layout import Layout
 from crashcart.runtimes.postgres import PostgresProgram
@@ -129,6 +129,11 @@ class DockerGround:
             env["LISTEN_ADDRESS"] = f"{next(iter(networks.values()))}:{env['LISTEN_ADDRESS'].rpartition(':')[2]}"
         uid, gid = _ids(self._account)
         return msgspec.structs.replace(spec, argv=argv, env=env, uid=uid, gid=gid, container=container)
+
+    def make(self, spec: SpawnSpec) -> None:
+        """Its container."""
+        assert spec.container is not None
+        make_container(spec, spec.container)
 
     def _of_template(self, name: str) -> Mapping[str, str]:
         """`orders-db-initdb` and `orders-db-server` are where the template of orders-db is made."""

@@ -57,7 +57,7 @@ def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> None:
     _wait_gone({*services, *servers}, deadline)
     kill_all(lambda: stack_pids(run_id, state_dir))
     if runtime == "docker":
-        from crashcart.runtimes.containers import remove_run
+        from crashcart.runtimes.container_leftovers import remove_run
 
         remove_run(run_id)
     remove_state(state_dir)

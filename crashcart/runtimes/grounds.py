@@ -53,6 +53,9 @@ class Ground(Protocol):
     def placed(self, spec: SpawnSpec) -> SpawnSpec:
         """The process where it belongs."""
 
+    def make(self, spec: SpawnSpec) -> None:
+        """All that can be done for a placed process before it is started. BootError."""
+
     def own(self, folder: Path) -> None:
         """Let an instance that is no database write to its folder."""
 
@@ -108,6 +111,9 @@ class LocalGround:
     def placed(self, spec: SpawnSpec) -> SpawnSpec:
         """As it is."""
         return spec
+
+    def make(self, spec: SpawnSpec) -> None:
+        """There is nothing to do."""
 
     def own(self, folder: Path) -> None:
         """It is ours, and so are the processes."""

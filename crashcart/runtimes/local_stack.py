@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from crashcart.runtimes import toxiproxy_server
 from crashcart.runtimes.children import Children
 from crashcart.runtimes.ending import DRAIN_SIGNALS, GRACE_S, end_stack, instance_pids, kill_all, terminate
 from crashcart.runtimes.layout import link_address
+from crashcart.runtimes.precedence import come_first
 from crashcart.runtimes.spec import (
     SpawnSpec,
     base_environment,
@@ -127,6 +129,10 @@ class LocalStack:
         """Resident memory by instance, `toxiproxy`, `prometheus` and parts such as `load`."""
         return self._children.memory_mib()
 
+    def io_bytes(self) -> Mapping[str, Mapping[str, int]]:
+        """Of each that is in a container with a network of its own: bytes received, sent, read and written."""
+        return {name: asdict(count) for name, count in self._children.io_bytes().items()}
+
     def file(self, instance: str, name: str) -> Path:
         """A file in the instance's data folder; it may not exist."""
         return Path(self.topology.instance(instance).data_dir) / name
@@ -154,6 +160,7 @@ class LocalStack:
         data_dir = Path(topology.state_dir) / "data" / name
         data_dir.mkdir(mode=0o700, exist_ok=True)
         process = self._starter.spawn(spec)
+        come_first(process.pid)
         self._children.add(name, process)
         part = Instance(name, name, _PART, "", reference(process.pid), str(log), str(data_dir), str(spec_file))
         self._replace(part)

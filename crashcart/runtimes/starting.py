@@ -24,19 +24,27 @@ class Starter:
     """Starts nothing any more once it was cancelled. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._starts = threading.Condition()
+        self._under_way = 0
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
         """When this returns, nothing is started any more and every wait ends."""
-        with self._lock:
+        with self._starts:
             self._cancelled.set()
+            self._starts.wait_for(lambda: self._under_way == 0)
 
     def spawn(self, spec: SpawnSpec) -> Started:
-        """As `spec.start`. Cancelled, or BootError where the program can not be run."""
-        with self._lock:
+        """As `spec.start`, beside others. Cancelled, or BootError where the program can not be run."""
+        with self._starts:
             self.check()
+            self._under_way += 1
+        try:
             return start(spec)
+        finally:
+            with self._starts:
+                self._under_way -= 1
+                self._starts.notify_all()
 
     def check(self) -> None:
         """Raise Cancelled where it was."""

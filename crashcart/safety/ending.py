@@ -36,7 +36,7 @@ def containers_left(run: ActiveRun) -> tuple[str, ...]:
     """What the engine still keeps of a run in containers, or that it does not answer."""
     if run.runtime != DOCKER:
         return ()
-    from crashcart.runtimes.containers import left_of
+    from crashcart.runtimes.container_leftovers import left_of
 
     return left_of(run.run_id)
 
@@ -48,7 +48,8 @@ def remove_containers(run_id: str, runtime: str) -> tuple[str, ...]:
     """
     if runtime not in (DOCKER, ""):
         return ()
-    from crashcart.runtimes.containers import engine_may_be_there, remove_run
+    from crashcart.runtimes.container_leftovers import remove_run
+    from crashcart.runtimes.containers import engine_may_be_there
 
     if not engine_may_be_there():
         return ()

@@ -71,7 +71,8 @@ def recover(
 
 def _remove_from_earlier_boots(telling: _Telling) -> None:
     """Containers and networks outlive a boot of the machine; who they belonged to does not."""
-    from crashcart.runtimes.containers import engine_may_be_there, runs_of_earlier_boots
+    from crashcart.runtimes.container_leftovers import runs_of_earlier_boots
+    from crashcart.runtimes.containers import engine_may_be_there
 
     if not engine_may_be_there():
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crashcart.runtimes.containers import left_of
+from crashcart.runtimes.container_leftovers import left_of
 from tests.contract.runtime.little_stack import PROJECT, get, until
 from tests.e2e.conftest import ROOT, TINY, Harness
 

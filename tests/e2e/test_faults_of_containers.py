@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.model.verdict import Outcome
-from crashcart.runtimes.containers import left_of
+from crashcart.runtimes.container_leftovers import left_of
 from crashcart.runtimes.packet_loss import lacks_packet_loss
 from tests.e2e.conftest import Harness, nothing_is_left_of
 from tests.e2e.test_faults_of_hosts import written

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from crashcart.faults import decode_settings, registry
 from crashcart.model.plan import PlannedFault
-from crashcart.runtimes.containers import RUN_LABEL, alias_of, left_of
+from crashcart.runtimes.container_leftovers import left_of
+from crashcart.runtimes.containers import RUN_LABEL, alias_of
 from crashcart.runtimes.local_stack import LocalStack
 from crashcart.runtimes.state_dir import STATE_PREFIX
 from tests.contract.runtime.little_stack import PROJECT, little_design, nothing_is_left

@@ -237,6 +237,16 @@ def test_cpu_counts_children_and_former_lives_and_never_decreases(stack: LocalSt
     assert all(worked[name] <= dead[name] <= again[name] for name in before)
 
 
+def test_bytes_are_counted_of_those_who_have_networks_of_their_own(stack: LocalStack) -> None:
+    before = stack.io_bytes()
+    assert set(before) == set(PARTS) - {"prometheus"}
+    get(stack.topology.instance("helper[1]").address, "/environment")
+    after = stack.io_bytes()["helper[1]"]
+    assert after["received"] > before["helper[1]"]["received"]
+    assert after["sent"] > before["helper[1]"]["sent"] + 100
+    assert min(after["read"], after["written"]) >= 0
+
+
 def test_an_instance_that_dies_by_itself_is_reported_with_its_last_words(stack: LocalStack) -> None:
     with pytest.raises(ConnectionError):
         get(stack.topology.instance("helper[0]").address, "/leave")

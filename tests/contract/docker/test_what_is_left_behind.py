@@ -16,7 +16,8 @@ import pytest
 
 from crashcart.model.topology import ProcessRef
 from crashcart.processes import boot_id, own_ref
-from crashcart.runtimes.containers import BOOT_LABEL, RUN_LABEL, left_of, remove_run
+from crashcart.runtimes.container_leftovers import left_of, remove_run
+from crashcart.runtimes.containers import BOOT_LABEL, RUN_LABEL
 from crashcart.runtimes.docker import DockerRuntime
 from crashcart.runtimes.readiness import ask
 from crashcart.safety.active import ActiveRun, read_active, register

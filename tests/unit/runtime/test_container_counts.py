@@ -9,7 +9,7 @@ import pytest
 
 from crashcart.faults.network_loss import _within
 from crashcart.runtimes import cgroups
-from crashcart.runtimes.cgroups import CpuCount, cpu_count, killed_for_memory
+from crashcart.runtimes.cgroups import CpuCount, IoCount, cpu_count, io_count, killed_for_memory
 from crashcart.runtimes.echoes import checksum
 
 PID = 4711
@@ -79,6 +79,42 @@ def test_of_a_process_that_is_gone_nothing_is_said(root: Path) -> None:
         cpu_count(PID)
     with pytest.raises(FileNotFoundError):
         killed_for_memory(PID)
+    assert io_count(PID) is None
+
+
+NETWORK = """\
+Inter-|   Receive                                       |  Transmit
+ face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
+    lo: 900 9 0 0 0 0 0 0 900 9 0 0 0 0 0 0
+  eth0: 100 1 0 0 0 0 0 0 20 1 0 0 0 0 0 0
+  eth1: 11 1 0 0 0 0 0 0 3 1 0 0 0 0 0 0
+"""
+
+
+def _networked(root: Path, own: str) -> None:
+    _write(root / f"proc/{PID}/net/dev", NETWORK)
+    for process, network in ((str(PID), own), ("self", "net:[1]")):
+        link = root / "proc" / process / "ns/net"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(network)
+
+
+def test_bytes_are_those_of_all_its_networks_and_disks_in_both_versions(root: Path) -> None:
+    _networked(root, "net:[2]")
+    _inside(root, "0::/docker/abc\n")
+    _write(root / "docker/abc/io.stat", "8:0 rbytes=5 wbytes=7 rios=1 wios=1\n8:16 rbytes=50 wbytes=70 rios=1 wios=1\n")
+    assert io_count(PID) == IoCount(111, 23, 55, 77)
+    _inside(root, "3:blkio:/docker/abc\n0::/docker/abc\n")
+    (root / "docker/abc/io.stat").unlink()
+    counted = "8:0 Read 4\n8:0 Write 6\n8:0 Total 10\n8:16 Write 1\nTotal 11\n"
+    _write(root / "blkio/docker/abc/blkio.throttle.io_service_bytes", counted)
+    assert io_count(PID) == IoCount(111, 23, 4, 7)
+
+
+def test_bytes_of_this_machines_own_network_are_nobodys(root: Path) -> None:
+    _networked(root, "net:[1]")
+    _inside(root, "0::/docker/abc\n")
+    assert io_count(PID) is None
 
 
 def test_the_checksum_is_the_one_of_rfc_1071() -> None:

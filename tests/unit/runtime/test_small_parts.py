@@ -18,6 +18,7 @@ from crashcart.model.errors import BootError
 from crashcart.model.topology import Instance, ProcessRef, Topology
 from crashcart.runtimes import state_dir
 from crashcart.runtimes.local import LocalRuntime
+from crashcart.runtimes.precedence import NICE, come_first
 from crashcart.runtimes.procfs import Process, family
 from crashcart.runtimes.servers import prometheus_argv, valkey_argv
 from crashcart.runtimes.spec import SpawnSpec, base_environment, read_spec, write_spec
@@ -84,6 +85,20 @@ def test_a_cancelled_starter_starts_nothing(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         starter.spawn(SpawnSpec("a", ("touch", str(witness)), {}, "/", str(tmp_path / "log")))
     assert not witness.exists()
+
+
+def test_what_comes_first_does_so_with_its_whole_session_or_not_at_all(tmp_path: Path) -> None:
+    child = Starter().spawn(SpawnSpec("load", ("sleep", "30"), dict(os.environ), "/", str(tmp_path / "log")))
+    try:
+        went = come_first(child.pid)
+        nice = os.getpriority(os.PRIO_PROCESS, child.pid)
+        group = Path(f"/proc/{child.pid}/autogroup")
+        assert nice == (NICE if went else 0)
+        assert not went or not group.exists() or group.read_text().endswith(f"nice {NICE}\n")
+    finally:
+        child.kill()
+        child.wait()
+    assert not come_first(child.pid), "it is gone"
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
