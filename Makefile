@@ -44,11 +44,11 @@ nightly: .venv/project ## every experiment tagged nightly, what changed since la
 test: check ## check, then the tests: unit, contract, end to end (but the long ones, see nightly)
 	@$(PY) -m crashcart setup
 	@# most of these wait for servers and processes, so several go on at once …
-	@$(PY) -m pytest -n 4 -m "not docker" tests/unit tests/contract
+	@$(PY) -m pytest -n 4 -m "not docker" --durations=20 tests/unit tests/contract
 	@# … an engine makes its networks and containers one after the other anyway …
 	@$(PY) -m pytest -m docker tests/unit tests/contract
 	@# … while whole runs need the machine for themselves
-	@$(PY) -m pytest tests/e2e -m "not nightly"
+	@$(PY) -m pytest tests/e2e -m "not nightly" --durations=30
 
 .PHONY: check
 check: .venv/project ## format, lint, types, walls between the parts

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.judging import delivery, evidence, incident, links, summary, validity
+from crashcart.judging import delivery, evidence, incident, links, machine, summary, validity
 from crashcart.judging.counters import Counters, read_counters
 from crashcart.judging.followup import read_follow_ups
 from crashcart.judging.invariants import judge_invariants
@@ -74,11 +74,13 @@ def _judge(tape: Tape) -> Verdict:
     samples = evidence.read_samples(tape)
     seen = tuple(evidence.judge_evidence(fault, windows, plan.faults, samples, counters) for fault in plan.faults)
     marks = incident.read_marks(tape)
+    recovery = _recovery(tape, shoppers, counters, windows, marks)
+    others = machine.free_for_the_run(tape, objectives, recovery)
     findings = discounted(
         Findings(
-            validity=_validity(tape, objectives, seen, windows, shoppers, counters, saw.get("baseline", "")),
+            validity=_validity(tape, objectives, seen, windows, shoppers, counters, others, saw.get("baseline", "")),
             objectives=objectives,
-            recovery=_recovery(tape, shoppers, counters, windows, marks),
+            recovery=recovery,
             invariants=judge_invariants(tape, shoppers),
         )
     )
@@ -127,6 +129,7 @@ def _validity(
     windows: dict[str, evidence.Window],
     shoppers: Shoppers,
     counters: Counters,
+    others: ValidityCheck,
     saw: str,
 ) -> tuple[ValidityCheck, ...]:
     """Every condition under which the run counts, the one that explains the others first."""
@@ -146,6 +149,7 @@ def _validity(
             validity.proxies(tape),
             delivery.load_delivered(tape),
             delivery.lateness(tape, counters),
+            others,
             delivery.load_unbroken(tape, shoppers),
             delivery.counters_agree(tape, shoppers, counters),
             delivery.counters_whole(tape, counters, _selectors(tape.plan)),

@@ -19,6 +19,7 @@ _REMEDIES = {
     "proxies": "see logs/toxiproxy.log, then run it again",
     "load-delivered": "use a machine with more cores free, or a lower load.peak_per_s",
     "lateness": "the machine was too busy: run it alone, or with a lower load.peak_per_s",
+    "machine": "run it where nothing else runs, or with a lower load.peak_per_s",
     "load-unbroken": "see logs/load.log: mend the load, then run it again",
     "shoppers-counted": "see logs/prometheus.log and logs/load.log, then run it again",
     "counters-whole": "see logs/load.log for a load that was started again, then run it again",

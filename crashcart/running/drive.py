@@ -19,6 +19,7 @@ from crashcart.running.sli import GuardrailWatch
 
 TICK_S = 0.1
 LOOK_EVERY_S = 1.0
+MACHINE_EVERY_S = 3.0
 BEFORE_FAULTS = ("", "warmup", "baseline")
 ERROR_EVENTS = {"prometheus": "prometheus-error", "load": "load-error", "toxiproxy": "proxy-error"}
 
@@ -39,6 +40,7 @@ class Timeline:
         self._dead: set[str] = set()
         self._turned_away = False
         self._next_look = 0.0
+        self._next_machine = 0.0
         self._last_load: tuple[float, LoadStatus] | None = None
 
     def drive(self) -> Ended:
@@ -142,6 +144,7 @@ class Timeline:
                 self.crew.event("clock-step", by_s=round(step_s, 3))
             self.look_for_the_dead()
             self._eyes.look(t)
+            self._look_at_the_machine(t)
 
     def _take_in(self, t: float, seen: Seen) -> None:
         for part, error in seen.errors.items():
@@ -225,11 +228,7 @@ class Timeline:
 
     def sample_cpu(self, at: str) -> None:
         """Note how much CPU each part, and the whole machine, has used so far."""
-        own = time.process_time()
-        parts = {**self.crew.stack.cpu_s(), "harness": own}
-        machine = psutil.cpu_times()
-        busy_s = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
-        rounded = {name: round(used, 3) for name, used in parts.items()}
+        rounded = {name: round(used, 3) for name, used in self._own_cpu_s().items()}
         held = {name: round(mib, 1) for name, mib in self.crew.stack.memory_mib().items()}
         self.crew.event(
             "cpu",
@@ -237,9 +236,25 @@ class Timeline:
             process_cpu_s=rounded,
             memory_mib=held,
             io_bytes=self.crew.stack.io_bytes(),
-            busy_s=round(busy_s, 3),
+            busy_s=round(_busy_s(), 3),
             cores=os.cpu_count() or 1,
         )
+
+    def _look_at_the_machine(self, t: float) -> None:
+        """Note how full it is, and how much of that we are."""
+        if t >= self._next_machine:
+            self._next_machine = t + MACHINE_EVERY_S
+            own_s, busy_s = sum(self._own_cpu_s().values()), _busy_s()
+            self.crew.event("machine", busy_s=round(busy_s, 3), own_s=round(own_s, 3), cores=os.cpu_count() or 1)
+
+    def _own_cpu_s(self) -> dict[str, float]:
+        return {**self.crew.stack.cpu_s(), "harness": time.process_time()}
+
+
+def _busy_s() -> float:
+    """CPU seconds of the whole machine, since its start, in which it was not idle."""
+    machine = psutil.cpu_times()
+    return sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
 
 
 def _gate_row(result: GateResult) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -25,11 +26,13 @@ from crashcart.runtimes.spec import SpawnSpec, python_environment, reference, wr
 from crashcart.runtimes.starting import Cancelled, Starter
 from crashcart.runtimes.state_dir import make_state_dir
 from crashcart.runtimes.template import TemplateJob, Templates
-from crashcart.runtimes.timeline import Timeline
+from crashcart.runtimes.timeline import Timeline, drawing
 from crashcart.runtimes.topology_file import save_topology
 from crashcart.runtimes.toxiproxy_server import populate, toxiproxy_argv
 from crashcart.tools import ServerAccount
 
+TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
+"""Set to anything, it shows what took how long of each boot."""
 _LOOK_S = 0.1
 
 
@@ -46,6 +49,15 @@ class Order:
     account: ServerAccount
     cache: Path
     ready_within_s: float
+
+
+def boot(order: Order, ground: Ground, progress: Callable[[str], None]) -> LocalStack:
+    """Boot everything, as `Boot.run` says; `progress` is told what took how long, where the environment asks for it."""
+    stack = Boot(order, ground, progress).run()
+    if os.environ.get(TIMELINE_VARIABLE):
+        for line in drawing(stack.timeline):
+            progress(line)
+    return stack
 
 
 class Boot:

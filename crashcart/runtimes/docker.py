@@ -64,7 +64,7 @@ class DockerRuntime:
             UsageError: an SQL file is wrong, a port can't be.
             BootError: names what did not come up, with its last lines. Nothing is left running in either case.
         """
-        from crashcart.runtimes.boot import Boot, Order
+        from crashcart.runtimes.boot import Order, boot
         from crashcart.runtimes.docker_ground import DockerGround
         from crashcart.tools import cache_dir, psql_folder, server_account
 
@@ -80,4 +80,4 @@ class DockerRuntime:
             ready_within_s=self._ready_within_s,
         )
         ground = DockerGround(run_id, self._images, self._python, account, psql_folder())
-        return Boot(order, ground, progress).run()
+        return boot(order, ground, progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,12 +16,7 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 60.0
 """A busy machine takes longer than the five seconds of an idle one; what hangs is found out all the same."""
 
-TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
-"""Set to anything, it shows what took how long of each boot."""
-
 _FAMILIES = frozenset({"noop", "toxiproxy", "service", "database", "http", "disk"})
-
-
 _OF_CONTAINERS = frozenset({"service/cpu-limit", "service/memory-limit"})
 
 
@@ -67,9 +61,8 @@ class LocalRuntime:
             BootError: names what did not come up, with its last lines. Nothing is left running in any of these cases.
         """
         # planning asks what can be done, and starts nothing: it need not wait for these
-        from crashcart.runtimes.boot import Boot, Order
+        from crashcart.runtimes.boot import Order, boot
         from crashcart.runtimes.grounds import LocalGround
-        from crashcart.runtimes.timeline import drawing
         from crashcart.tools import cache_dir, find_tools, server_account
 
         account, cache = server_account(), self._cache or cache_dir()
@@ -83,8 +76,4 @@ class LocalRuntime:
             cache=cache,
             ready_within_s=self._ready_within_s,
         )
-        stack = Boot(order, LocalGround(self._toolbox or find_tools(), account, cache), progress).run()
-        if os.environ.get(TIMELINE_VARIABLE):
-            for line in drawing(stack.timeline):
-                progress(line)
-        return stack
+        return boot(order, LocalGround(self._toolbox or find_tools(), account, cache), progress)

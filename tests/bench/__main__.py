@@ -21,6 +21,7 @@ from tests.bench.judging import MILLION, JudgeFigures, judge_rows, measure_judge
 from tests.bench.load_ceiling import Ceiling, ceiling_rows, load_ceiling
 from tests.bench.recordings import RunFigures, measure_run
 from tests.bench.reporting import ReportFigures, measure_reports, report_rows
+from tests.bench.runtimes import RuntimesFigures, measure_runtimes, runtime_rows
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "runs" / "bench"
@@ -41,6 +42,8 @@ class Bench(msgspec.Struct, frozen=True):
     judging: tuple[JudgeFigures, ...]
     reporting: ReportFigures
     load: Ceiling
+    runtimes: RuntimesFigures | None
+    """None: no engine answered."""
     ladder: tuple[RunFigures, ...]
     highest_per_s: float
     ceiling_per_s: float
@@ -49,7 +52,7 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 def main() -> int:
-    """Run it all: about eight minutes."""
+    """Run it all: about a quarter of an hour."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without looking for the highest rate")
     parser.add_argument(
@@ -76,8 +79,10 @@ def main() -> int:
     reporting = measure_reports()
     console.print("the load's ceiling, beside stock Locust …")
     load = load_ceiling(ROOT)
+    console.print("containers beside processes …")
+    runtimes = measure_runtimes(ROOT, OUT, console)
     ladder = () if options.quick else _climb(console, demo)
-    bench = _summed_up(commands, demo, harness, judging, reporting, load, ladder)
+    bench = _summed_up(commands, demo, harness, judging, reporting, load, runtimes, ladder)
     (ROOT / "runs" / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(bench), indent=1) + b"\n")
     _show(bench, Console(highlight=False))
     return 0
@@ -115,6 +120,7 @@ def _summed_up(
     judging: tuple[JudgeFigures, ...],
     reporting: ReportFigures,
     load: Ceiling,
+    runtimes: RuntimesFigures | None,
     ladder: tuple[RunFigures, ...],
 ) -> Bench:
     held = [run.peak_per_s for run in (demo, *ladder) if run.holds(LIMIT_P99_MS)]
@@ -129,6 +135,7 @@ def _summed_up(
         judging,
         reporting,
         load,
+        runtimes,
         ladder,
         highest,
         round(ceiling, 1),
@@ -165,7 +172,12 @@ def _show(bench: Bench, console: Console) -> None:
         f"{own.growth_mib:.1f} MiB",
         f"≤ {LIMIT_GROWTH_MIB:g} MiB",
     )
-    for row in (*judge_rows(bench.judging), *report_rows(bench.reporting), *ceiling_rows(bench.load)):
+    for row in (
+        *judge_rows(bench.judging),
+        *report_rows(bench.reporting),
+        *ceiling_rows(bench.load),
+        *runtime_rows(bench.runtimes),
+    ):
         table.add_row(*row)
     table.add_row("neighbours' share of the machine meanwhile", f"{(demo.neighbours or 0) * 100:.0f} %", "")
     console.print(table)

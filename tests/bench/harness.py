@@ -41,10 +41,12 @@ class HarnessFigures(msgspec.Struct, frozen=True):
         return self.cpu_share + self.watchdog_cpu_share <= LIMIT_CPU_SHARE and self.growth_mib <= LIMIT_GROWTH_MIB
 
 
-def measure_harness(root: Path, out: Path, *, peak_per_s: float, baseline_s: int) -> HarnessFigures:
+def measure_harness(
+    root: Path, out: Path, *, peak_per_s: float, baseline_s: int, runtime: str = "local"
+) -> HarnessFigures:
     """Run the demo, with its probes, and look at the harness once a second."""
     command = [
-        *(sys.executable, "-m", "crashcart", "run", "--yes", EXPERIMENT, "--out", str(out)),
+        *(sys.executable, "-m", "crashcart", "run", "--yes", EXPERIMENT, "--out", str(out), "--runtime", runtime),
         *("--set", f"load.peak_per_s={peak_per_s:g}", "--set", f"timeline.baseline={baseline_s}s"),
     ]
     before = set(out.glob(f"{EXPERIMENT}/*"))

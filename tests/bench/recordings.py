@@ -45,10 +45,11 @@ class _Load(msgspec.Struct, frozen=True):
     lateness_p99_ms: float | None = None
 
 
-def measure_run(root: Path, out: Path, peak_per_s: float, *, baseline_s: int) -> RunFigures:
+def measure_run(root: Path, out: Path, peak_per_s: float, *, baseline_s: int, runtime: str = "local") -> RunFigures:
     """Run the steady state at that rate and read its recording."""
     command = [
         *(sys.executable, "-m", "crashcart", "run", "--yes", "steady-state", "--out", str(out)),
+        *("--runtime", runtime),
         *("--set", f"load.peak_per_s={peak_per_s:g}", "--set", f"timeline.baseline={baseline_s}s"),
     ]
     began = time.monotonic()

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from crashcart.model.errors import ExitStatus
 from crashcart.runtimes.container_leftovers import left_of
+from crashcart.safety.faultlog import open_steps, read_log
 from tests.contract.runtime.little_stack import PROJECT, get, until
-from tests.e2e.conftest import ROOT, TINY, Harness
+from tests.e2e.conftest import ROOT, TINY, Harness, nothing_is_left_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -139,3 +144,69 @@ def test_a_container_that_dies_while_its_stack_stands_is_shown_as_such(standing:
     assert after.returncode == 1
     (row,) = (line for line in after.stdout.splitlines() if line.startswith("shelf[0]"))
     assert "it does not run" in row
+
+
+class Relay:
+    """A socket of its own before the engine's: closed, the engine is gone for those who came that way."""
+
+    def __init__(self, own: Path, engine: str) -> None:
+        self._engine = engine.removeprefix("unix://")
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(own))
+        self._listener.listen(64)
+        self.address = f"unix://{own}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """From now on nobody is answered, and who was is cut off."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for one in self._open:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                there = socket.socket(socket.AF_UNIX)
+                there.connect(self._engine)
+                with self._lock:
+                    self._open += [here, there]
+                for source, target in ((here, there), (there, here)):
+                    threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.docker
+def test_where_the_engine_goes_in_the_middle_of_a_run_that_is_said_and_recover_removes_what_is_left(
+    tiny: Harness, tmp_path: Path
+) -> None:
+    engine = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    relay = Relay(tmp_path / "engine", engine)
+    through = _with(tiny, DOCKER_HOST=relay.address)
+    options = ("--yes", "--runtime", "docker", "--out", str(tiny.runs))
+    process = through.start("run", "shelf-gone", *options)
+    recording = through.wait_for_event(process, "fault-injected", within_s=120)
+    relay.close()
+    output, _ = process.communicate(timeout=120)
+    run_id = recording.manifest.run_id
+    assert process.returncode == ExitStatus.NOT_UNDONE, output
+    assert "the Docker engine does not answer" in " ".join(output.split())
+    assert "crashcart recover" in output
+    assert "Traceback" not in output
+    assert nothing_is_left_of(run_id, 0.1), "its processes are this machine's, and need no engine to be ended"
+    assert open_steps(read_log(recording.path / "faultlog.jsonl")) == ()
+    assert left_of(run_id), "the engine still keeps its containers"
+    recovered = tiny.call("recover")
+    assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+    assert left_of(run_id) == ()

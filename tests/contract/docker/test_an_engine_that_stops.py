@@ -11,6 +11,7 @@ from socket import AF_UNIX, SHUT_RDWR, socket
 
 import pytest
 
+from crashcart.runtimes.container_leftovers import left_of, remove_run
 from crashcart.runtimes.container_logs import gather
 from crashcart.runtimes.containers import engine
 
@@ -77,3 +78,14 @@ def test_of_an_engine_that_does_not_come_to_an_end_the_log_stays_as_it_was(
     assert took_s < 15.0
     assert log.read_text() == "older\n"
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+
+
+def test_an_engine_that_says_nothing_is_given_up_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _answering(tmp_path / "socket", b"", breaks_off=False) as host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        began = time.monotonic()
+        left = remove_run("20261001T000000Z-abcd")
+        took_s = time.monotonic() - began
+        assert left_of("20261001T000000Z-abcd")[0].startswith("the Docker engine does not answer")
+    assert left[0].startswith("the Docker engine does not answer")
+    assert took_s < 10.0
