@@ -61,8 +61,11 @@ class Stack(Protocol):
     def let_go(self) -> None:
         """Leave everything running: from now on it is known by its topology alone."""
 
-    def stop(self) -> None:
-        """End everything (SIGTERM, then SIGKILL), within seconds, and remove the throw-away data. Idempotent."""
+    def stop(self) -> Sequence[str]:
+        """End everything (SIGTERM, then SIGKILL), within seconds, and remove the throw-away data. Idempotent.
+
+        Returns what could not be removed, in words.
+        """
 
 
 class Runtime(Protocol):

@@ -183,7 +183,7 @@ class _Run:
 
     def _stop(self, stack: Stack) -> None:
         began = now_mono_s()
-        stack.stop()
+        self.not_undone += stack.stop()
         self.recorder.event("stopped", self.clock.t(), took_s=round(now_mono_s() - began, 3))
 
     def _crew(self, leaving: ExitStack, stack: Stack, watchdog: Watchdog) -> Crew:

@@ -39,10 +39,10 @@ def stop_topology(topology: Topology) -> None:
     end_stack(topology.run_id, Path(topology.state_dir), runtime=topology.runtime)
 
 
-def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> None:
+def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> tuple[str, ...]:
     """As `stop_topology`, knowing no more than the run and its folder (a boot that was cut short).
 
-    `runtime`: where it is known; else the folder says it.
+    `runtime`: where it is known; else the folder says it. Returns what an engine still keeps, in words.
     """
     runtime = runtime or _runtime_of(state_dir)
     deadline = time.monotonic() + GRACE_S
@@ -56,11 +56,13 @@ def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> None:
     _signal(servers)
     _wait_gone({*services, *servers}, deadline)
     kill_all(lambda: stack_pids(run_id, state_dir))
+    left: tuple[str, ...] = ()
     if runtime == "docker":
         from crashcart.runtimes.container_leftovers import remove_run
 
-        remove_run(run_id)
+        left = remove_run(run_id)
     remove_state(state_dir)
+    return left
 
 
 def stack_pids(run_id: str, state_dir: Path) -> set[int]:

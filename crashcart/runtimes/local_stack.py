@@ -176,18 +176,19 @@ class LocalStack:
             kill_all(lambda: self._pids(name))
             self._children.reap(name, _REAP_S)
 
-    def stop(self) -> None:
-        """End everything within 2 s and remove the throw-away folder. Idempotent."""
+    def stop(self) -> tuple[str, ...]:
+        """End everything within 2 s and remove the throw-away folder. Idempotent. Returns what is left, in words."""
         with self._lock:
             if self._stopped:
-                return
+                return ()
             self._stopped = True
         self._starter.cancel()
         for name in self._children.names():
             self._children.expect_end(name)
-        end_stack(self.topology.run_id, Path(self.topology.state_dir))
+        left = end_stack(self.topology.run_id, Path(self.topology.state_dir))
         self._children.reap_all(_REAP_S)
         self._release()
+        return left
 
     def let_go(self) -> None:
         """Leave everything running; from now on it is known by its topology alone (`stop_topology` ends it)."""

@@ -103,7 +103,7 @@ class FakeStack:
     def let_go(self) -> None:
         raise AssertionError("nobody leaves it running")
 
-    def stop(self) -> None:
+    def stop(self) -> Sequence[str]:
         raise AssertionError("stopping is the caller's")
 
 

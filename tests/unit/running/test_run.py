@@ -41,13 +41,15 @@ def _ctrl_c() -> None:
 class StackOfARun(FakeStack):
     stopped: bool = False
     on_stop: Callable[[], None] = lambda: None
+    left: tuple[str, ...] = ()
 
     def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
         return None
 
-    def stop(self) -> None:
+    def stop(self) -> Sequence[str]:
         self.on_stop()
         self.stopped = True
+        return self.left
 
 
 @dataclass
@@ -173,6 +175,13 @@ def test_a_request_that_something_swallowed_is_heard_all_the_same(whole: Whole) 
 
     whole.runtime.on_boot = boot_that_swallows
     assert whole.go() == "interrupted"
+    assert whole.runtime.stack.stopped
+
+
+def test_what_could_not_be_removed_is_named_as_well(whole: Whole) -> None:
+    whole.runtime.stack.left = ("the Docker engine does not answer: it is gone",)
+    with pytest.raises(NotUndone, match="the Docker engine does not answer"):
+        whole.go()
     assert whole.runtime.stack.stopped
 
 
