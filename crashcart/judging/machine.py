@@ -60,13 +60,20 @@ def free_for_the_run(
     return ValidityCheck("machine", title, True, _busiest(tape.reached, spans))
 
 
+def span_between(before: Event, after: Event, ours_s: float) -> Span | None:
+    """How the machine's time was used between two events that note its `busy_s`; None where no time went by."""
+    machine_s = (after.t - before.t) * float(after.data["cores"])
+    if machine_s <= 0:
+        return None
+    busy_s = float(after.data["busy_s"]) - float(before.data["busy_s"])
+    return Span(before.t, after.t, min(1.0, busy_s / machine_s), min(1.0, max(0.0, (busy_s - ours_s) / machine_s)))
+
+
 def _spans(looks: Sequence[Event]) -> Iterator[Span]:
     for before, after in pairwise(looks):
-        machine_s = (after.t - before.t) * float(after.data["cores"])
-        if machine_s > 0:
-            busy = (float(after.data["busy_s"]) - float(before.data["busy_s"])) / machine_s
-            own = (float(after.data["own_s"]) - float(before.data["own_s"])) / machine_s
-            yield Span(before.t, after.t, min(busy, 1.0), max(0.0, min(busy, 1.0) - max(own, 0.0)))
+        span = span_between(before, after, float(after.data["own_s"]) - float(before.data["own_s"]))
+        if span is not None:
+            yield span
 
 
 def _crowd(phase: Phase, spans: Sequence[Span]) -> str:

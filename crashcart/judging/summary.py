@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crashcart.judging.counters import Counters, Series
+from crashcart.judging.machine import span_between
 from crashcart.judging.numbers import percent, rounded
 from crashcart.judging.shoppers import Shoppers
 from crashcart.judging.tape import Tape
@@ -94,11 +95,8 @@ def _cpu(tape: Tape, shoppers: Shoppers) -> tuple[dict[str, float], float | None
 
 
 def _others(before: Event, after: Event, ours_s: float) -> float | None:
-    machine_s = (after.t - before.t) * float(after.data["cores"])
-    if machine_s <= 0:
-        return None
-    busy_s = float(after.data["busy_s"]) - float(before.data["busy_s"])
-    return rounded(min(1.0, max(0.0, (busy_s - ours_s) / machine_s)), 4)
+    span = span_between(before, after, ours_s)
+    return None if span is None else rounded(span.others, 4)
 
 
 def disagreements(tape: Tape, counters: Counters) -> tuple[str, ...]:

@@ -143,7 +143,9 @@ def _booting(spec: SpawnSpec) -> Iterator[APIClient]:
     except docker.errors.APIError as error:
         raise BootError(spec.name, f"its container can not be started: {error.explanation or error}") from error
     except (requests.RequestException, docker.errors.DockerException) as error:
-        raise BootError(spec.name, f"the Docker engine does not answer: {error}") from error
+        raise BootError(spec.name, str(EngineError(error))) from error
+    except EngineError as error:
+        raise BootError(spec.name, str(error)) from error
 
 
 def gather_log(name: str, log: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import msgspec
 from rich.console import Console
 
 from crashcart.loading import open_project
+from crashcart.model.design import Design
 from crashcart.model.errors import UsageError
 from crashcart.wiring.runtimes import RUNTIMES, Readied, ready_runtime
 from tests.bench.harness import measure_harness
@@ -69,7 +71,7 @@ def measure_runtimes(root: Path, out: Path, console: Console) -> RuntimesFigures
     for number in range(BOOTS + 1):
         for name in RUNTIMES:
             console.print(f"boot {number} of {BOOTS}: {name} …")
-            boots[name].append(_boot_once(root, readied[name]))
+            boots[name].append(_boot_once(root, design, readied[name]))
     figures = {name: _figures(root, out, name, boots[name][1:]) for name in RUNTIMES}
     harness = measure_harness(root, out, peak_per_s=OUTAGE_PER_S, baseline_s=20, runtime="docker")
     image_mb, base_mb = _image_sizes(root, readied["docker"])
@@ -78,9 +80,8 @@ def measure_runtimes(root: Path, out: Path, console: Console) -> RuntimesFigures
     )
 
 
-def _boot_once(root: Path, readied: Readied) -> tuple[float, float]:
+def _boot_once(root: Path, design: Design, readied: Readied) -> tuple[float, float]:
     """Seconds to boot, seconds to end."""
-    design = open_project(root).design(DESIGN)
     with tempfile.TemporaryDirectory(prefix="crashcart-bench-") as folder:
         stack = readied.runtime.start(
             design,
@@ -107,8 +108,6 @@ def _figures(root: Path, out: Path, runtime: str, boots: list[tuple[float, float
 
 def _image_sizes(root: Path, readied: Readied) -> tuple[float, float]:
     """The shop's image and its base, in MB as the engine counts them."""
-    import os
-
     from crashcart.images import connect
     from crashcart.images.parts import size_of
     from crashcart.loading.images import load_images
