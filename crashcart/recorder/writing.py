@@ -35,13 +35,17 @@ def _written(path: Path) -> Iterator[None]:
 
 
 class Recorder:
-    """The files of one run. Thread-safe. Every method raises NotRecorded where the disk is full."""
+    """The files of one run. Thread-safe. Every method raises NotRecorded where the disk is full, `probe` excepted.
+
+    Samples come from threads that have nobody to tell: of one that can't be kept, the next event or the end speaks.
+    """
 
     def __init__(self, directory: Path) -> None:
         """`directory` exists. NotRecorded where it cannot be written to."""
         self._directory = directory
         self._lock = threading.Lock()
         self._files: dict[str, int] = {}
+        self._lost: NotRecorded | None = None
         self._encoder = msgspec.json.Encoder(enc_hook=str)
         # An empty events file says that a run began here, also where nothing came of it.
         self._append("events.jsonl", b"")
@@ -50,10 +54,14 @@ class Recorder:
         """One line of `events.jsonl`; `t` in seconds from t0. The wall clock is noted beside it, for people."""
         wall = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._append(FILES["events"], self._line(Event(round(t, 4), wall, name, data)))
+        self._own_up()
 
     def probe(self, sample: ProbeSample) -> None:
-        """One line of `evidence.jsonl`."""
-        self._append("evidence.jsonl", self._line(sample))
+        """One line of `evidence.jsonl`. Never raises: where it can't be written, the next event or `finish` does."""
+        try:
+            self._append("evidence.jsonl", self._line(sample))
+        except NotRecorded as error:
+            self._lost = error
 
     def series(self, samples: Sequence[SeriesSample]) -> None:
         """Raw samples. Of a run of equal values the first and the last are kept: no step of a counter is lost."""
@@ -78,6 +86,7 @@ class Recorder:
         Raises NotRecorded where that can't be written.
         """
         self.close()
+        self._own_up()
         with _written(self._directory):
             rows = convert(self._directory)
             files: tuple[FileEntry, ...] = list_files(self._directory, rows)
@@ -103,6 +112,12 @@ class Recorder:
             for descriptor in self._files.values():
                 os.close(descriptor)
             self._files.clear()
+
+    def _own_up(self) -> None:
+        """Raise what was kept back, once."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            raise lost
 
     def _line(self, record: object) -> bytes:
         return self._encoder.encode(record) + b"\n"

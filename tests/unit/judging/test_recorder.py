@@ -192,13 +192,27 @@ def test_thinning_loses_no_step_of_a_counter(grown: list[int], at: int) -> None:
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
-    (tmp_path / "evidence.jsonl").symlink_to("/dev/full")
+    (tmp_path / "series.jsonl").symlink_to("/dev/full")
     with pytest.raises(NotRecorded, match="No space left") as caught:
-        recorder.probe(ProbeSample(1.0, "a[0].b[0]", "through", True, 1.0))
-    assert (caught.value.where, bool(caught.value.remedy)) == (str(tmp_path / "evidence.jsonl"), True)
+        recorder.series([SeriesSample("m", "{}", 1.0, 1.0)])
+    assert (caught.value.where, bool(caught.value.remedy)) == (str(tmp_path / "series.jsonl"), True)
     recorder.event("error", 2.0, traceback="…")
     recorder.close()
     assert b"error" in (tmp_path / "events.jsonl").read_bytes()
+
+
+def test_a_sample_that_found_no_room_does_not_break_its_thread_but_the_run(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    (tmp_path / "evidence.jsonl").symlink_to("/dev/full")
+    recorder.probe(ProbeSample(1.0, "a[0].b[0]", "through", True, 1.0))
+    with pytest.raises(NotRecorded, match="No space left") as caught:
+        recorder.event("phase", 2.0, phase="fault")
+    assert caught.value.where == str(tmp_path / "evidence.jsonl")
+    assert b"phase" in (tmp_path / "events.jsonl").read_bytes()
+    recorder.event("error", 3.0, traceback="…")  # said once: what a broken run still has to tell is kept
+    recorder.probe(ProbeSample(4.0, "a[0].b[0]", "through", True, 1.0))
+    with pytest.raises(NotRecorded, match="No space left"):
+        finish(recorder)
 
 
 def test_a_folder_that_can_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
