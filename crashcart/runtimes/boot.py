@@ -74,6 +74,7 @@ class Boot:
         self._admin_token = secrets.token_urlsafe(24)
         self._programs = ground.programs
         self._templates = Templates(order.cache / "databases", self._programs.postgres, self._starter)
+        self._spawned: dict[str, threading.Event] = {}
         self._ready: dict[str, threading.Event] = {}
 
     def run(self) -> LocalStack:
@@ -126,6 +127,7 @@ class Boot:
 
     def _start_all(self) -> None:
         places = self._layout.places
+        self._spawned = {place.name: threading.Event() for place in places}
         self._ready = {place.name: threading.Event() for place in places}
         pool = ThreadPoolExecutor(max_workers=len(places), thread_name_prefix="boot")
         try:
@@ -156,14 +158,16 @@ class Boot:
         with self._timeline.mark(f"{place.name}: files"):
             spec = self._ground.placed(self._spec(place, data_dir))
             write_spec(self._spec_file(place), spec)
+        needs = self._needs(place)
+        if needs:  # what others wait for goes before those who wait
+            self._await(self._spawned, needs)
         with self._timeline.mark(f"{place.name}: place"):
             self._starter.check()
             self._ground.make(spec)
-        for needed in self._needs(place):
-            while not self._ready[needed].wait(_LOOK_S):
-                self._starter.check()
+        self._await(self._ready, needs)
         with self._timeline.mark(f"{place.name}: ready"):
             self._children.add(place.name, self._starter.spawn(spec))
+            self._spawned[place.name].set()
             self._starter.wait_ready(
                 lambda: self._children.exit_code(place.name),
                 name=place.name,
@@ -178,12 +182,16 @@ class Boot:
                 populate(f"http://{place.address}", self._layout.proxies)
         self._ready[place.name].set()
 
+    def _await(self, events: Mapping[str, threading.Event], names: tuple[str, ...]) -> None:
+        for name in names:
+            while not events[name].wait(_LOOK_S):
+                self._starter.check()
+
     def _needs(self, place: Place) -> tuple[str, ...]:
         """Servers and proxies come first: a service looks for them as soon as it starts. None waits for a service."""
-        if place.kind != "process":
+        linked = self._order.design.services[place.service].links if place.kind == "process" else ()
+        if not linked:
             return ()
-        design = self._order.design
-        linked = design.services[place.service].links
         servers = [p.name for p in self._layout.places if p.service in linked and p.kind != "process"]
         return ("toxiproxy", *servers)
 
