@@ -8,6 +8,9 @@ from __future__ import annotations
 from enum import IntEnum
 from pathlib import Path
 
+_MOST_CHARACTERS, _HEAD, _TAIL = 480, 320, 120
+"""Of what is said of a file."""
+
 
 class ExitStatus(IntEnum):
     """What the process's exit status means; `docs/` and the README carry the same table."""
@@ -49,10 +52,18 @@ class BadFile(UsageError):
     """A file of the project is wrong, at a line."""
 
     def __init__(self, what: str, *, file: Path | str, line: int | None, remedy: str = "") -> None:
-        """`line` is 1-based, None where the file as a whole is meant."""
+        """`line` is 1-based, None where the file as a whole is meant. Words of the file are cut to what one reads."""
         self.file = file
         self.line = line
-        super().__init__(what, where=f"{file}:{line}" if line else str(file), remedy=remedy)
+        super().__init__(_readable(what), where=f"{file}:{line}" if line else str(file), remedy=_readable(remedy))
+
+
+def _readable(text: str) -> str:
+    """On one line, nothing in it that moves a terminal's cursor, and the middle left out where it is long."""
+    if not text.isprintable():
+        text = " ".join(text.split("\n"))
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_HEAD]} … {text[-_TAIL:]}"
 
 
 class MissingTool(UsageError):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 Op = Literal["=", "!=", "=~", "!~"]
-_METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s*", re.DOTALL)
+_METRIC = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?", re.DOTALL)
+_MOST_CHARACTERS = 2_000
 _MATCHER = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
 
 
@@ -53,7 +55,9 @@ class Selector(msgspec.Struct, frozen=True):
 
 def parse_selector(text: str) -> Selector:
     """A counter selector such as `shopper_events_total{sli="browse",outcome=~"ok|declined"}`; ValueError otherwise."""
-    match = _METRIC.fullmatch(text)
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"a selector of {len(text)} characters; {_MOST_CHARACTERS} are plenty")
+    match = _METRIC.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text.strip()!r} is not a plain counter selector (a name and labels, no functions)")
     matchers = []
@@ -64,10 +68,20 @@ def parse_selector(text: str) -> Selector:
             raise ValueError(f"cannot read the labels at {rest[position:].strip()!r}")
         label, op, value = found.groups()
         if op in ("=~", "!~"):
-            re.compile(value)
+            _check_pattern(value)
         matchers.append(Matcher(label, op, value))  # type: ignore[arg-type]  # the pattern allows only these four
         position = found.end()
     return Selector(match[1], tuple(matchers))
+
+
+def _check_pattern(pattern: str) -> None:
+    """ValueError for what is no regular expression, or one that is read in two ways."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as problem:
+        raise ValueError(f"{pattern!r} is not a regular expression: {problem}") from problem
 
 
 FAILED_ORDERS = Selector("crashcart_failed_orders")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
 DURATION_REMEDY = "write a number and a unit: 500ms, 20s, 2m or 1h"
-DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h)$", "examples": ["500ms", "20s", "2m"]}
+DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h)$",
+    "examples": ["500ms", "20s", "2m"],
+}
 
 
 class Duration(float):
@@ -23,11 +27,11 @@ def no_time() -> Duration:
 
 
 def parse_duration(text: object) -> Duration:
-    """Seconds from `500ms`, `20s`, `2m`, `1h`; ValueError says what would be right."""
+    """Seconds, to the microsecond, from `500ms`, `20s`, `2m`, `1h`; ValueError says what would be right."""
     match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is not a duration: {DURATION_REMEDY}")
-    return Duration(float(match[1]) * _UNIT_S[match[2]])
+    return Duration(round(float(match[1]) * _UNIT_S[match[2]], 6))
 
 
 def format_duration(seconds: float) -> str:
