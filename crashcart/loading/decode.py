@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import types
 import typing
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -62,17 +64,23 @@ def _check(tree: Tree, value: object, wanted: Any, path: Path_) -> None:
 def _check_struct(tree: Tree, value: object, wanted: type[msgspec.Struct], path: Path_) -> None:
     if not isinstance(value, dict):
         raise tree.error(path, f"{dotted(path) or 'the file'} should be a mapping (key: value)")
-    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    fields, hints = _shape(wanted)
     if wanted.__struct_config__.forbid_unknown_fields:
         for key in value:
             if key not in fields:
                 raise tree.error((*path, key), f"unknown key {dotted((*path, key))}", did_you_mean(key, fields, "keys"))
-    hints = typing.get_type_hints(wanted)
     for name, field in fields.items():
         if name in value:
             _check(tree, value[name], hints[field.name], (*path, name))
         elif field.required:
             raise tree.error(path, f"{dotted((*path, name))} is missing")
+
+
+@lru_cache
+def _shape(wanted: type[msgspec.Struct]) -> tuple[Mapping[str, msgspec.structs.FieldInfo], Mapping[str, Any]]:
+    """Its fields by their names in files, and their types by their names in Python: asked often, and slow to tell."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
+    return fields, typing.get_type_hints(wanted)
 
 
 def _check_union(tree: Tree, value: object, arguments: tuple[Any, ...], path: Path_) -> None:

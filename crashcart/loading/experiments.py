@@ -15,6 +15,9 @@ from crashcart.model.hints import did_you_mean
 from crashcart.model.units import Duration, parse_duration
 
 API_VERSION = "crashcart/v1"
+_LONGEST_NAME = 60
+"""In characters, of which each may be four bytes: no file system has names over 255."""
+_MOST_FAULTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def experiment_from_tree(tree: Tree) -> ExperimentFile:
         )
     experiment = decode(tree, Experiment, data=data)
     name = experiment.metadata.name
-    if not name.isprintable() or "/" in name or not name.strip() or name.startswith("."):
+    if not name.isprintable() or "/" in name or not name.strip() or name.startswith(".") or len(name) > _LONGEST_NAME:
         what = f"metadata.name: {name!r} can't be the name of a folder below runs/"
         raise tree.error(("metadata", "name"), what, "write letters, digits and hyphens, such as slow-database")
     return ExperimentFile(tree.file, experiment, tree)
@@ -74,6 +77,8 @@ def _fault_items(tree: Tree) -> list[object]:
     items = tree.data.get("faults", [])
     if not isinstance(items, list):
         raise tree.error(("faults",), "faults should be a list")
+    if len(items) > _MOST_FAULTS:
+        raise tree.error(("faults",), f"there are {len(items)} faults", f"at most {_MOST_FAULTS} in one experiment")
     return items
 
 

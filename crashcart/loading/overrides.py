@@ -28,7 +28,7 @@ def _set(data: dict[str, object], override: str) -> None:
     *above, last = path.split(".")
     for step in above:
         place = _enter(place, step, where)
-    if isinstance(place, list) and last.isdigit() and int(last) < len(place):
+    if isinstance(place, list) and _is_index(last) and int(last) < len(place):
         place[int(last)] = value
     elif isinstance(place, dict):
         place[last] = value
@@ -37,8 +37,12 @@ def _set(data: dict[str, object], override: str) -> None:
 
 
 def _enter(place: object, step: str, where: str) -> object:
-    if isinstance(place, list) and step.isdigit() and int(step) < len(place):
+    if isinstance(place, list) and _is_index(step) and int(step) < len(place):
         return place[int(step)]
     if isinstance(place, dict):
         return place.setdefault(step, {})
     raise UsageError(f"{step!r} leads nowhere", where=where)
+
+
+def _is_index(step: str) -> bool:
+    return step.isascii() and step.isdigit() and len(step) < 10

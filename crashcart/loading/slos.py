@@ -5,6 +5,7 @@ And of one source of our own, `Books`: what is counted after the run.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from crashcart.model.hints import did_you_mean
 from crashcart.model.slo import FAILED_ORDERS, FAILED_ORDERS_TOLD, Selector, Slo, parse_selector
 from crashcart.model.units import Duration
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}")
+"""It names a file of rules and stands in every report."""
 _EXCLUDED = "crashcart/excluded-when-confirmed"
 _ONLY_FAILURES = "crashcart/only-failures"
 _SETTLED = "crashcart/settled"
@@ -96,6 +99,9 @@ def read_slo(path: Path, shown_as: str, cohorts: frozenset[str]) -> Slo:
     tree = read_tree(path, shown_as)
     check_head(tree, "SLO", "openslo/v1")
     document = decode(tree, _Document)
+    if not _NAME.fullmatch(document.metadata.name):
+        what = f"metadata.name: {document.metadata.name!r} can't name an SLO"
+        raise tree.error(("metadata", "name"), what, "letters, digits, - and _, such as purchase-success")
     ratio = document.spec.indicator.spec.ratio_metric
     base: Path_ = ("spec", "indicator", "spec", "ratioMetric")
     if not ratio.counter:
@@ -183,5 +189,5 @@ def _selector(tree: Tree, path: Path_, metric: _Metric) -> Selector:
 def _parse(tree: Tree, path: Path_, query: str) -> Selector:
     try:
         return parse_selector(query)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise tree.error(path, str(error)) from error
