@@ -1,16 +1,49 @@
-"""The project's queries, asked of tables that are empty: what can't be asked is known before anything is started."""
+"""The project's queries, asked of tables that are empty: what can't be asked is known before anything is started.
+
+They are bound to their tables and not carried out, whatever they hold: nothing is computed, read or written.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from crashcart.judging.shared import make_shared, named
+from crashcart.judging.shared import named
 from crashcart.model.recording import INTENT_COLUMNS
 from crashcart.model.truth import Truth
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
-def rehearse(truth: Truth) -> Iterator[tuple[str, str]]:
-    """Whatever DuckDB refuses: (file below `stack/truth/`, what it says). Nothing where all can be asked.
+_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+_UNTYPED = {'"NULL"': "INTEGER"}
+_ALONE: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "memory_limit": "500MB",
+    "enable_external_access": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One query, or one table's columns, that DuckDB refuses."""
+
+    file: str
+    """Below `stack/truth/`."""
+    said: str
+    query: str = ""
+    line: int = 1
+    """Of the query."""
+    source: str = ""
+    """The table of `books.yaml` whose columns can't be."""
+
+
+def rehearse(truth: Truth) -> Iterator[Refused]:
+    """Whatever DuckDB refuses. Nothing where all can be asked.
 
     Nothing either where a source does not say which columns it has: then only the run can tell.
     """
@@ -18,27 +51,69 @@ def rehearse(truth: Truth) -> Iterator[tuple[str, str]]:
 
     if not all(source.columns for source in truth.sources.values()):
         return
-    with duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False}) as database:
+    with duckdb.connect(config=_ALONE) as database:
+        database.execute("PRAGMA disable_optimizer")  # it would reckon what is constant, however large
         tables = {"intents": INTENT_COLUMNS, **{name: source.columns for name, source in truth.sources.items()}}
         for name, columns in tables.items():
-            inner = ", ".join(f"{named(column)} {kind}" for column, kind in columns.items())
-            try:
-                database.execute(f"CREATE TABLE {named(name)} ({inner})")
-            except duckdb.Error as error:
-                yield "books.yaml", f"the columns of {name}: {_said(error)}"
+            said = _make(database, name, columns)
+            if said:
+                yield Refused("books.yaml", f"the columns of {name}: {said}", source=name)
                 return
-        database.execute("SET enable_external_access = false")
-        unmade = make_shared(database, truth)
-        for name, why in unmade.items():
-            if not any(f"Table with name {other} " in why for other in unmade):
-                yield f"shared/{name}.sql", why
+        unmade = list(_share(database, truth))
+        yield from unmade
         if unmade:
             return  # the others would only say that it is missing
         for file, sql in _queries(truth):
-            try:
-                database.execute(f"EXPLAIN {sql.strip().rstrip(';')}")
-            except duckdb.Error as error:
-                yield file, _said(error)
+            yield from _ask(database, file, sql)
+
+
+def _make(database: DuckDBPyConnection, name: str, columns: dict[str, str]) -> str:
+    import duckdb
+
+    inner = ", ".join(f"{named(column)} {kind}" for column, kind in columns.items())
+    try:
+        (statement,) = duckdb.extract_statements(f"CREATE TABLE {named(name)} ({inner})")
+        database.execute(statement)
+    except duckdb.Error as error:
+        return _said(error)
+    except ValueError:
+        return "a type is one word or two, such as VARCHAR or DOUBLE"
+    return ""
+
+
+def _share(database: DuckDBPyConnection, truth: Truth) -> Iterator[Refused]:
+    """In the order of their names, as the judge makes them. Who needs one that can't be made is not named."""
+    unmade: list[str] = []
+    for name, sql in sorted(truth.shared.items()):
+        refused = list(_ask(database, f"shared/{name}.sql", sql))
+        if refused:
+            if not any(f"Table with name {other} " in refused[0].said for other in unmade):
+                yield refused[0]
+            unmade.append(name)
+        else:
+            _stand_in(database, name, sql.strip().rstrip(";"))
+
+
+def _stand_in(database: DuckDBPyConnection, name: str, query: str) -> None:
+    """An empty table with the query's columns: made from the query itself it would be carried out."""
+    columns = {column: kind for column, kind, *_ in database.execute(f"DESCRIBE {query}").fetchall()}
+    inner = ", ".join(f"{named(column)} {_UNTYPED.get(kind, kind)}" for column, kind in columns.items())
+    database.execute(f"CREATE TABLE {named(name)} ({inner})")
+
+
+def _ask(database: DuckDBPyConnection, file: str, sql: str) -> Iterator[Refused]:
+    import duckdb
+
+    query = sql.strip().rstrip(";")
+    try:
+        statements = duckdb.extract_statements(query)
+        if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
+            yield Refused(file, "it is not one query that only reads", query, 1)
+            return
+        database.execute(f"EXPLAIN {query}")
+    except duckdb.Error as error:
+        line = _LINE.search(str(error))
+        yield Refused(file, _said(error), query, int(line[1]) if line else 1)
 
 
 def _queries(truth: Truth) -> Iterator[tuple[str, str]]:

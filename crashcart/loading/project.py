@@ -12,6 +12,7 @@ from crashcart.loading.experiments import ExperimentFile, read_experiment
 from crashcart.loading.faultkinds import NamedKind, read_fault_kind
 from crashcart.loading.slos import read_slo
 from crashcart.loading.truth import read_truth
+from crashcart.loading.yamltree import Path_, read_tree
 from crashcart.model.design import Design
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.hints import did_you_mean
@@ -56,7 +57,7 @@ class Project:
     def experiment_path(self, name_or_path: str) -> Path:
         """The file that is meant. UsageError where there is none, or where there are two of that name."""
         path = Path(name_or_path)
-        if path.is_file():
+        if _is_file(path):
             return path
         matches = [known for known in self.experiment_paths() if known.stem == name_or_path]
         if not matches:
@@ -83,15 +84,7 @@ class Project:
         path = self.root / "stack" / "designs" / f"{name}.yaml"
         if name not in self.design_names():
             raise UsageError(f"there is no design {name!r}", remedy=did_you_mean(name, self.design_names(), "designs"))
-        design = read_design(path, self.shown(path))
-        if design.metadata.name != name:
-            raise BadFile(
-                f"metadata.name is {design.metadata.name!r}",
-                file=self.shown(path),
-                line=None,
-                remedy=f"write name: {name}",
-            )
-        return design
+        return read_design(path, self.shown(path))
 
     @cached_property
     def load_program(self) -> LoadProgram:
@@ -108,12 +101,11 @@ class Project:
         for path in sorted((self.root / "stack" / "slos").glob("*.yaml")):
             slo = read_slo(path, self.shown(path), cohorts)
             if slo.name in found:
-                raise BadFile(
-                    f"there is another SLO {slo.name!r}", file=slo.file, line=None, remedy="rename one of them"
-                )
+                what = f"there is another SLO {slo.name!r}, in {found[slo.name].file}"
+                raise read_tree(path, slo.file).error(("metadata", "name"), what, "rename one of them")
             if slo.told_within_s is not None and not self.truth.follow_up_sql:
                 what = f"{slo.name} asks who was written to, and nothing tells"
-                raise BadFile(what, file=slo.file, line=None, remedy="write stack/truth/follow-up.sql")
+                raise read_tree(path, slo.file).error(("spec",), what, "write stack/truth/follow-up.sql")
             found[slo.name] = slo
         return found
 
@@ -135,7 +127,21 @@ class Project:
         folder = self.root / "stack" / "truth"
         return read_truth(folder, self.shown(folder))
 
+    def error_in(self, file: str, place: Path_, what: str, remedy: str = "") -> BadFile:
+        """An error to raise about a place in a file, such as `loadtests/load.yaml`, which has been read already."""
+        return read_tree(self.root / file, file).error(place, what, remedy)
 
+
+def _is_file(path: Path) -> bool:
+    """False also for what can't be the name of one."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+BOOKS_FILE = "stack/truth/books.yaml"
+LOAD_FILE = "loadtests/load.yaml"
 _PARTS = ("stack/designs", "experiments", "loadtests")
 
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 
 import crashcart
-from crashcart.loading import ExperimentFile
+from crashcart.loading import ExperimentFile, Project
+from crashcart.loading.project import BOOKS_FILE, LOAD_FILE
 from crashcart.loading.yamltree import Path_
 from crashcart.model.design import SHOPPERS, Design
 from crashcart.model.errors import UsageError
@@ -24,7 +25,8 @@ from crashcart.model.plan import (
 )
 from crashcart.model.profiles import PROFILES, expected_count
 from crashcart.model.slo import Slo
-from crashcart.model.truth import Invariant, Truth
+from crashcart.model.truth import Invariant, Source, Truth
+from crashcart.model.units import format_duration
 from crashcart.planning.faults import plan_faults
 from crashcart.planning.objectives import plan_objectives
 from crashcart.planning.request import Request
@@ -35,6 +37,8 @@ HOLD_S = 10.0
 """Health must last this long before it counts as recovery: the first good answer is not recovery."""
 MAX_PEAK_PER_S = 10_000
 MAX_DURATION_S = 86_400
+_GUARD_S = (1.0, 600.0)
+"""How far back a guardrail may look: a shorter time holds no scrape, over a longer one nothing would be saved."""
 
 
 def plan(request: Request) -> Plan:
@@ -42,15 +46,12 @@ def plan(request: Request) -> Plan:
     file, experiment, project = request.file, request.file.experiment, request.project
     design = _at(file, ("design",), lambda: project.design(experiment.design))
     program, slos = _program(file, project.load_program), project.slos
+    if program.entry and program.entry not in design.services:
+        what = f"the load calls {program.entry!r}, which the design {design.metadata.name!r} does not have"
+        raise project.error_in(LOAD_FILE, ("entry",), what, did_you_mean(program.entry, design.services, "services"))
     phases = _phases(file, program)
     faults = plan_faults(request, design, next((phase for phase in phases if phase.name == "fault"), None))
     recovery = _recovery(file, slos, phases, max((fault.end_s for fault in faults), default=0.0), bool(faults))
-    guardrails = tuple(
-        PlannedGuardrail(
-            _known_slo(file, slos, rule.slo, ("guardrails", index, "slo")), rule.below, float(rule.duration)
-        )
-        for index, rule in enumerate(experiment.guardrails)
-    )
     return Plan(
         format=PLAN_FORMAT,
         name=experiment.metadata.name,
@@ -68,9 +69,9 @@ def plan(request: Request) -> Plan:
         faults=faults,
         objectives=plan_objectives(file, slos, program, phases),
         recovery=recovery,
-        guardrails=guardrails,
+        guardrails=tuple(_guardrail(file, slos, index) for index in range(len(experiment.guardrails))),
         slos=tuple(slos[name] for name in sorted(slos)),
-        truth=_truth(file, project.truth, design),
+        truth=_truth(file, project, design),
         crashcart_version=crashcart.__version__,
         overrides=request.overrides,
         scenario=experiment.load.scenario,
@@ -141,6 +142,18 @@ def _known_slo(file: ExperimentFile, slos: Mapping[str, Slo], name: str, path: P
     return name
 
 
+def _guardrail(file: ExperimentFile, slos: Mapping[str, Slo], index: int) -> PlannedGuardrail:
+    rule, path = file.experiment.guardrails[index], ("guardrails", index)
+    name = _known_slo(file, slos, rule.slo, (*path, "slo"))
+    if not 0 < rule.below <= 1:
+        what = f"below: {rule.below:g} is not in (0, 1]"
+        raise file.error((*path, "below"), what, "a share: 0.2 aborts the run under 20 %")
+    if not _GUARD_S[0] <= rule.duration <= _GUARD_S[1]:
+        what = f"for: {rule.duration!r} is no time to look back"
+        raise file.error((*path, "for"), what, f"{format_duration(_GUARD_S[0])} to {format_duration(_GUARD_S[1])}")
+    return PlannedGuardrail(name, rule.below, float(rule.duration))
+
+
 def _recovery(
     file: ExperimentFile, slos: Mapping[str, Slo], phases: tuple[Phase, ...], from_s: float, has_faults: bool
 ) -> PlannedRecovery | None:
@@ -160,19 +173,13 @@ def _recovery(
     return PlannedRecovery(float(expected.within), HOLD_S, from_s, expected.of)
 
 
-def _truth(file: ExperimentFile, truth: Truth, design: Design) -> Truth:
+def _truth(file: ExperimentFile, project: Project, design: Design) -> Truth:
     """The books with the invariants that the experiment asks for."""
-    wanted = file.experiment.expect.always.invariants
+    truth, wanted = project.truth, file.experiment.expect.always.invariants
     known = {invariant.name: invariant for invariant in truth.invariants}
-    for name in [
-        source.database or source.ledger for source in (*truth.sources.values(), *truth.quiesce.zero.values())
-    ]:
-        if name not in design.services:
-            raise UsageError(
-                f"the books ask {name!r}, which the design {design.metadata.name!r} does not have",
-                where="stack/truth/books.yaml",
-                remedy=did_you_mean(name, design.services, "services"),
-            )
+    for base, sources in ((("sources",), truth.sources), (("quiesce", "zero"), truth.quiesce.zero)):
+        for name, source in sources.items():
+            _check_source(project, design, (*base, name), source)
     if isinstance(wanted, str):
         return truth
     chosen: list[Invariant] = []
@@ -182,6 +189,17 @@ def _truth(file: ExperimentFile, truth: Truth, design: Design) -> Truth:
             raise file.error(path, f"there is no invariant {name!r}", did_you_mean(name, known, "invariants"))
         chosen.append(known[name])
     return msgspec.structs.replace(truth, invariants=tuple(chosen))
+
+
+def _check_source(project: Project, design: Design, path: Path_, source: Source) -> None:
+    key, wanted = ("database", "postgres") if source.database else ("ledger", "process")
+    asked = source.database or source.ledger
+    there = [name for name, service in design.services.items() if service.kind == wanted]
+    if asked not in there:
+        what = f"the books ask {asked!r}, which the design {design.metadata.name!r} does not have"
+        if asked in design.services:
+            what = f"the books ask {asked!r} for a {key}, and it is a service of kind {design.services[asked].kind}"
+        raise project.error_in(BOOKS_FILE, (*path, key), what, did_you_mean(asked, there, "services"))
 
 
 def front_door(design: Design) -> str:

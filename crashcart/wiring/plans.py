@@ -9,6 +9,8 @@ import msgspec
 
 from crashcart.faults import registry
 from crashcart.loading import Project
+from crashcart.loading.project import BOOKS_FILE
+from crashcart.loading.textfile import read_text
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.plan import Plan
 from crashcart.planning import Request, plan
@@ -22,12 +24,15 @@ def make_plan(project: Project, experiment: str, overrides: Sequence[str], runti
     """The plan of an experiment by name or path. BadFile or UsageError where there can be none."""
     made = _plan(project, experiment, overrides, runtime_name(runtime))
     _rehearse(project)
-    _check_names((made,))
     return made
 
 
 def _plan(project: Project, experiment: str, overrides: Sequence[str], runtime: str) -> Plan:
     file = project.experiment(experiment, overrides)
+    name = file.experiment.metadata.name
+    if name in RESERVED:
+        what = f"metadata.name is {name!r}, which is the name of a folder below runs/"
+        raise file.error(("metadata", "name"), what, "give it another name")
     return plan(Request(file, project, runtime, lacks_of(runtime), registry(), tuple(overrides)))
 
 
@@ -58,10 +63,16 @@ def _rehearse(project: Project) -> None:
     """BadFile for the first query about the books that can't be asked: better now than after the run."""
     from crashcart.judging import rehearse
 
-    for file, said in rehearse(project.truth):
-        path = project.shown(project.root / "stack" / "truth" / file)
+    for refused in rehearse(project.truth):
+        what = f"it can't be asked: {refused.said}"
+        if refused.source:
+            remedy = "write columns: {name: TYPE}, with types of DuckDB such as VARCHAR, BIGINT or TIMESTAMPTZ"
+            raise project.error_in(BOOKS_FILE, ("sources", refused.source, "columns"), what, remedy)
+        path = project.root / "stack" / "truth" / refused.file
+        text = read_text(path, project.shown(path))
+        line = text.count("\n", 0, max(text.find(refused.query), 0)) + refused.line
         remedy = "tables are `intents`, the sources of books.yaml and what stands in shared/; the SQL is DuckDB's"
-        raise BadFile(f"it can't be asked: {said}", file=path, line=None, remedy=remedy)
+        raise BadFile(what, file=project.shown(path), line=line, remedy=remedy)
 
 
 def plan_json(made: Plan) -> str:
@@ -78,6 +89,3 @@ def _check_names(plans: Sequence[Plan]) -> None:
         if other is not None:
             what = f"metadata.name is {made.name!r}, as in {other}"
             raise BadFile(what, file=made.experiment_file, line=None, remedy="give one of them another name")
-        if made.name in RESERVED:
-            what = f"metadata.name is {made.name!r}, which is the name of a folder below runs/"
-            raise BadFile(what, file=made.experiment_file, line=None, remedy="give it another name")

@@ -39,27 +39,27 @@ def test_an_invariant_that_can_not_be_asked_is_named(
 ) -> None:
     wrong = next(one for one in truth.invariants if one.name == "no-double-charge")
     spoilt = msgspec.structs.replace(truth, invariants=(msgspec.structs.replace(wrong, **change),))
-    ((where, why),) = rehearse(spoilt)
-    assert where == file
-    assert said in why
+    (refused,) = rehearse(spoilt)
+    assert refused.file == file
+    assert said in refused.said
 
 
 def test_a_column_of_a_type_that_is_none_is_named(truth: Truth) -> None:
     orders = msgspec.structs.replace(truth.sources["orders"], columns={"order_id": "BIGGINT"})
-    ((where, why),) = rehearse(msgspec.structs.replace(truth, sources={**truth.sources, "orders": orders}))
-    assert where == "books.yaml"
-    assert "columns of orders" in why
-    assert "BIGGINT" in why
+    (refused,) = rehearse(msgspec.structs.replace(truth, sources={**truth.sources, "orders": orders}))
+    assert (refused.file, refused.source) == ("books.yaml", "orders")
+    assert "columns of orders" in refused.said
+    assert "BIGGINT" in refused.said
 
 
 def test_a_shared_table_that_can_not_be_made_is_named_and_not_those_that_need_it(truth: Truth) -> None:
     spoilt = msgspec.structs.replace(truth, shared={**truth.shared, "odd": "SELECT nobody FROM orders"})
-    ((where, why),) = rehearse(spoilt)
-    assert where == "shared/odd.sql"
-    assert "nobody" in why
+    (refused,) = rehearse(spoilt)
+    assert refused.file == "shared/odd.sql"
+    assert "nobody" in refused.said
 
 
 def test_a_query_reads_no_file_of_the_machine(truth: Truth, tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text("a\n1\n", encoding="utf-8")
     wrong = msgspec.structs.replace(truth.invariants[0], sql=f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
-    assert [file for file, _ in rehearse(msgspec.structs.replace(truth, invariants=(wrong,)))] != []
+    assert [refused.file for refused in rehearse(msgspec.structs.replace(truth, invariants=(wrong,)))] != []
