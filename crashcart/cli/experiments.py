@@ -54,6 +54,7 @@ def all_overrides(seed: int | None, design: str | None, overrides: tuple[str, ..
 def list_(ctx: click.Context, tags: tuple[str, ...], not_tags: tuple[str, ...]) -> None:
     """The project's experiments; with a tag, those that `run` would choose."""
     from rich.table import Table
+    from rich.text import Text
 
     from crashcart import wiring
 
@@ -68,7 +69,8 @@ def list_(ctx: click.Context, tags: tuple[str, ...], not_tags: tuple[str, ...]) 
         line = experiment.timeline
         takes_s = line.warmup + line.baseline + line.fault + line.recovery
         meta = experiment.metadata
-        table.add_row(meta.name, meta.title, f"{takes_s:g} s", ", ".join(meta.tags))
+        cells = (meta.name, meta.title, f"{takes_s:g} s", ", ".join(meta.tags))
+        table.add_row(*map(Text, cells))
     console_for().print(table)
 
 

@@ -122,7 +122,8 @@ def _objectives(plan: Plan) -> Table:
         strictest = max(cohorts, key=lambda o: (o.objective, o.cohort), default=None)
         shown = f"{strictest.cohort} {strictest.objective * 100:g} %" if strictest else "–"
         events = "failures only" if plan.slo(objective.slo).only_failures else f"{objective.expected_events:.0f}"
-        table.add_row(objective.phase, objective.slo, f"{objective.objective * 100:g} %", shown, events)
+        cells = (objective.phase, objective.slo, f"{objective.objective * 100:g} %", shown, events)
+        table.add_row(*map(Text, cells))
     return table
 
 
