@@ -85,20 +85,25 @@ def _share(database: DuckDBPyConnection, truth: Truth) -> Iterator[Refused]:
     """In the order of their names, as the judge makes them. Who needs one that can't be made is not named."""
     unmade: list[str] = []
     for name, sql in sorted(truth.shared.items()):
-        refused = list(_ask(database, f"shared/{name}.sql", sql))
+        file = f"shared/{name}.sql"
+        refused = list(_ask(database, file, sql)) or list(_stand_in(database, name, file, sql))
         if refused:
             if not any(f"Table with name {other} " in refused[0].said for other in unmade):
                 yield refused[0]
             unmade.append(name)
-        else:
-            _stand_in(database, name, sql.strip().rstrip(";"))
 
 
-def _stand_in(database: DuckDBPyConnection, name: str, query: str) -> None:
-    """An empty table with the query's columns: made from the query itself it would be carried out."""
-    columns = {column: kind for column, kind, *_ in database.execute(f"DESCRIBE {query}").fetchall()}
-    inner = ", ".join(f"{named(column)} {_UNTYPED.get(kind, kind)}" for column, kind in columns.items())
-    database.execute(f"CREATE TABLE {named(name)} ({inner})")
+def _stand_in(database: DuckDBPyConnection, name: str, file: str, sql: str) -> Iterator[Refused]:
+    """An empty table with the columns that the judge's will have: made from the query it would be carried out."""
+    import duckdb
+
+    query = sql.strip().rstrip(";")
+    try:
+        columns = database.execute(f"DESCRIBE FROM (\n{query}\n)").fetchall()
+        inner = ", ".join(f"{named(column)} {_UNTYPED.get(kind, kind)}" for column, kind, *_ in columns)
+        database.execute(f"CREATE TABLE {named(name)} ({inner})")
+    except duckdb.Error as error:
+        yield Refused(file, f"no table can be made of it: {_said(error)}", query, 1)
 
 
 def _ask(database: DuckDBPyConnection, file: str, sql: str) -> Iterator[Refused]:
@@ -107,7 +112,11 @@ def _ask(database: DuckDBPyConnection, file: str, sql: str) -> Iterator[Refused]
     query = sql.strip().rstrip(";")
     try:
         statements = duckdb.extract_statements(query)
-        if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
+        kinds = [statement.type for statement in statements]
+        if kinds == [duckdb.StatementType.MULTI]:  # even to be explained, a part of it is carried out
+            yield Refused(file, "its columns hang on what it reads: write PIVOT … ON … IN (…)", query, 1)
+            return
+        if kinds != [duckdb.StatementType.SELECT]:
             yield Refused(file, "it is not one query that only reads", query, 1)
             return
         database.execute(f"EXPLAIN {query}")

@@ -9,7 +9,7 @@ import pytest
 
 from crashcart.judging import rehearse
 from crashcart.loading import open_project
-from crashcart.model.truth import Truth
+from crashcart.model.truth import Invariant, Truth
 
 ROOT = Path(__file__).parents[3]
 PROJECTS = (ROOT, ROOT / "tests" / "projects" / "tiny", ROOT / "crashcart" / "scaffold" / "template")
@@ -63,3 +63,31 @@ def test_a_query_reads_no_file_of_the_machine(truth: Truth, tmp_path: Path) -> N
     (tmp_path / "secret.csv").write_text("a\n1\n", encoding="utf-8")
     wrong = msgspec.structs.replace(truth.invariants[0], sql=f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
     assert [refused.file for refused in rehearse(msgspec.structs.replace(truth, invariants=(wrong,)))] != []
+
+
+def _alone(truth: Truth, shared: str, *asks: Invariant) -> Truth:
+    return msgspec.structs.replace(truth, shared={"odd": shared}, invariants=asks, exclusions_sql="", follow_up_sql="")
+
+
+def test_columns_of_one_name_are_told_apart_as_the_judge_tells_them_apart(truth: Truth) -> None:
+    asks = msgspec.structs.replace(truth.invariants[0], sql="SELECT a, a_1, n FROM odd", examined_sql="SELECT 1")
+    assert list(rehearse(_alone(truth, "SELECT 1 AS a, 2 AS a, NULL AS n -- twice", asks))) == []
+
+
+@pytest.mark.parametrize(
+    "query", ["PIVOT orders ON state USING count(*)", "WITH x AS (PIVOT orders ON state USING count(*)) FROM x"]
+)
+def test_a_query_that_is_carried_out_to_know_its_columns_is_refused(truth: Truth, query: str) -> None:
+    asks = msgspec.structs.replace(truth.invariants[0], sql=query)
+    for refused in (*rehearse(_alone(truth, query)), *rehearse(_alone(truth, "SELECT 1 AS a", asks))):
+        assert "write PIVOT … ON … IN (…)" in refused.said
+    assert [one.file for one in rehearse(_alone(truth, query))] == ["shared/odd.sql"]
+
+
+def test_a_pivot_that_says_its_columns_can_be_asked(truth: Truth) -> None:
+    assert list(rehearse(_alone(truth, "PIVOT orders ON state IN ('placed', 'paid') USING count(*)"))) == []
+
+
+def test_a_shared_query_of_which_no_table_can_be_made_is_named(truth: Truth) -> None:
+    (refused,) = rehearse(_alone(truth, "SELECT 1 AS a, 2 AS A, 3 AS a_1, 'x' AS \"\""))
+    assert refused.file == "shared/odd.sql"

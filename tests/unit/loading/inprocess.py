@@ -79,6 +79,7 @@ def call(arguments: Sequence[str], *, start: bool = True) -> Ending:
     """`crashcart` with these arguments; whatever its top lets through comes through here as well."""
     out, err, watch = io.StringIO(), io.StringIO(), _watch()
     watch.seen.clear()
+    status: object = None
     argv = patch.object(sys, "argv", ["crashcart", *arguments])
     with _keys_as_they_were(), argv, redirect_stdout(out), redirect_stderr(err):
         began = time.process_time()

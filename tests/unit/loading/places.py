@@ -27,7 +27,7 @@ class Places:
     """Keys with their values, and items of lists."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def places(text: str) -> Places:
     """Of YAML; nothing where there is none (SQL)."""
     found = Places((), (), ())
@@ -40,8 +40,12 @@ def places(text: str) -> Places:
 
 def _places(node: yaml.Node, found: Places) -> Places:
     values, keys, entries = list(found.values), list(found.keys), list(found.entries)
+    walked: set[yaml.Node] = set()
 
     def walk(node: yaml.Node) -> None:
+        if node in walked:  # by an alias: a few lines of them would take for ever
+            return
+        walked.add(node)
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 start = key.start_mark.index

@@ -113,7 +113,7 @@ LONG = (
     "1" + ":0" * 60_000,
     "9" * 60_000,
 )
-"""Each within the 1 MiB that a file may have."""
+"""Each within the 256 KiB that a file may have."""
 KEYS = (
     *(
         '""',

@@ -6,8 +6,8 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,9 +16,14 @@ import msgspec
 
 import crashcart.judging
 import crashcart.loading
-from crashcart.judging import rehearse
+from crashcart.judging import rehearsal, rehearse
 from crashcart.loading import Project, open_project, yamltree
+from crashcart.loading import project as projects
+from crashcart.loading.designs import read_design
+from crashcart.loading.slos import read_slo
+from crashcart.model.design import Design
 from crashcart.model.plan import Plan
+from crashcart.model.slo import Slo
 from crashcart.model.truth import Truth
 from tests.unit.loading.inprocess import Ending, call
 from tests.unit.loading.mutations import Mutation
@@ -62,6 +67,7 @@ class Bench:
     """One project. What a spoilt file has no part in is read once."""
 
     root: Path
+    _arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def warm(self) -> dict[str, Any]:
@@ -71,6 +77,11 @@ class Bench:
 
     def arguments(self, file: str) -> tuple[str, ...]:
         """A plan that reads that file."""
+        if file not in self._arguments:
+            self._arguments[file] = self._arguments_for(file)
+        return self._arguments[file]
+
+    def _arguments_for(self, file: str) -> tuple[str, ...]:
         path = Path(file)
         if file.startswith("experiments/"):
             return ("plan", path.stem)
@@ -117,27 +128,52 @@ class Bench:
             stack.enter_context(patch.object(crashcart.loading, "open_project", opened))
             stack.enter_context(patch.object(crashcart.judging, "rehearse", _rehearse_once))
             stack.enter_context(patch.object(yamltree, "parse_tree", _parse_once))
+            stack.enter_context(patch.object(projects, "read_slo", _read_slo_once))
+            stack.enter_context(patch.object(projects, "read_design", _read_design_once))
             yield
 
 
-_parse_once = lru_cache(maxsize=512)(yamltree.parse_tree)
+_parse_once = lru_cache(maxsize=64)(yamltree.parse_tree)
 """Files that are as they were are parsed once."""
-_rehearsed: dict[bytes, list[Any]] = {}
+_slos: dict[tuple[bytes, Path, frozenset[str]], Slo] = {}
+_designs: dict[tuple[bytes, Path], Design] = {}
+_rehearsed: dict[bytes, list[rehearsal.Refused]] = {}
+_asked: dict[tuple[bytes, str, str], list[rehearsal.Refused]] = {}
+_ask = rehearsal._ask
 
 
-def _rehearse_once(truth: Truth) -> list[Any]:
-    """The same questions are answered alike."""
-    asked = (
-        *((name, source.columns) for name, source in truth.sources.items()),
-        *truth.shared.items(),
-        truth.exclusions_sql,
-        truth.follow_up_sql,
-        *((one.name, one.sql, one.examined_sql) for one in truth.invariants),
-    )
-    key = msgspec.json.encode(asked)
+def _read_slo_once(path: Path, shown_as: str, cohorts: frozenset[str]) -> Slo:
+    """Each as it stands."""
+    key = (path.read_bytes(), path, cohorts)
+    if key not in _slos:
+        _slos[key] = read_slo(path, shown_as, cohorts)
+    return _slos[key]
+
+
+def _read_design_once(path: Path, shown_as: str) -> Design:
+    """Each as it and its neighbours stand: one may extend another."""
+    key = (b"\0".join(other.read_bytes() for other in sorted(path.parent.glob("*.yaml"))), path)
+    if key not in _designs:
+        _designs[key] = read_design(path, shown_as)
+    return _designs[key]
+
+
+def _rehearse_once(truth: Truth) -> list[rehearsal.Refused]:
+    """The same questions, to the same tables, are answered alike."""
+    tables = msgspec.json.encode((*((name, source.columns) for name, source in truth.sources.items()), truth.shared))
+    asked = (truth.exclusions_sql, truth.follow_up_sql, *((o.name, o.sql, o.examined_sql) for o in truth.invariants))
+    key = tables + msgspec.json.encode(asked)
     if key not in _rehearsed:
-        _rehearsed[key] = list(rehearse(truth))
+        with patch.object(rehearsal, "_ask", partial(_ask_once, tables)):
+            _rehearsed[key] = list(rehearse(truth))
     return _rehearsed[key]
+
+
+def _ask_once(tables: bytes, database: Any, file: str, sql: str) -> list[rehearsal.Refused]:
+    key = (tables, file, sql)
+    if key not in _asked:
+        _asked[key] = list(_ask(database, file, sql))
+    return _asked[key]
 
 
 def problems(root: Path, file: str, mutation: Mutation, ending: Ending) -> list[str]:

@@ -113,14 +113,14 @@ def test_a_byte_order_mark_and_other_line_ends_change_nothing(project: Path, pla
 def test_what_is_no_file_is_not_waited_for(project: Path, plan: Plan, file: str) -> None:
     (project / file).unlink()
     os.mkfifo(project / file)
-    assert f"{file}: is no regular file" in _refused(plan, file)
+    assert f"{file}: is no regular file" in _refused(plan)
     (project / file).unlink()
     (project / file).symlink_to("/dev/zero")
-    assert "is no regular file" in _refused(plan, file)
+    assert "is no regular file" in _refused(plan)
 
 
-def _refused(plan: Plan, file: str) -> str:
-    """By its path: a name is looked for among regular files."""
+def _refused(plan: Plan) -> str:
+    """What is said."""
     ending = plan()
     assert ending.status == 2
     return ending.err
@@ -129,7 +129,7 @@ def _refused(plan: Plan, file: str) -> str:
 def test_a_file_that_is_far_too_long_is_not_read_to_its_end(project: Path, plan: Plan) -> None:
     with (project / EXPERIMENT).open("ab") as file:
         file.truncate(1 << 40)
-    assert "over 256 KiB" in _refused(plan, EXPERIMENT)
+    assert "over 256 KiB" in _refused(plan)
 
 
 def test_what_a_design_takes_from_another_is_wrong_there(project: Path, plan: Plan) -> None:
@@ -199,7 +199,7 @@ def test_a_guardrail_that_never_aborts_or_always_does_is_refused(
 
 
 def test_a_title_is_no_markup_of_ours(project: Path, plan: Plan) -> None:
-    _replace(project / EXPERIMENT, "title: The shelf", 'title: "[/] [bold] The shelf"')
+    _replace(project / EXPERIMENT, "title: The shelf", 'title: "[/] [bold] The shelf')
     _replace(project / EXPERIMENT, "for three seconds}", 'for three seconds"}')
     listed = call(("--project", str(project), "list"))
     assert (listed.status, "[/] [bold]" in listed.out) == (0, True), listed.err

@@ -29,8 +29,8 @@ from tests.unit.loading.spoiling import ROOT, TINY, Bench, copied, files_of, pro
 
 ASKED = int(os.environ.get("CRASHCART_MUTATIONS", "0"))
 """Of each file in a campaign."""
-EACH_YAML, EACH_SQL = (ASKED, ASKED // 5) if ASKED else (70, 8)
-PROCESSES = 8
+EACH_YAML, EACH_SQL = (ASKED, ASKED // 5) if ASKED else (65, 6)
+PROCESSES = 3
 SHOP = "reference"
 MANY = settings(
     deadline=None,
