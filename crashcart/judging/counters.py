@@ -14,8 +14,10 @@ from crashcart.judging.tape import Tape
 from crashcart.model.slo import COHORT_LABEL, PHASE_LABEL, Selector
 
 # A sample that is infinite, or no number at all, is written down as null: JSON has no other word for it.
+# Where there are two of one moment the greater comes first, so that the series is seen to fall.
 _SERIES = """
-SELECT metric, labels, list(t ORDER BY t) AS times, list(coalesce(value, 'nan'::DOUBLE) ORDER BY t) AS readings
+SELECT metric, labels, list(t ORDER BY t, value DESC) AS times,
+       list(coalesce(value, 'nan'::DOUBLE) ORDER BY t, value DESC) AS readings
 FROM recording.series WHERE list_contains(?, metric) GROUP BY metric, labels ORDER BY metric, labels
 """
 
@@ -34,6 +36,17 @@ class Series:
         """The last value scraped until then; 0 before the first."""
         index = bisect_right(self.times, t_s)
         return self.values[index - 1] if index else 0.0
+
+    def between(self, from_s: float, to_s: float) -> float:
+        """By how much it grew from what it was last seen at until `from_s` to what it was last seen at until `to_s`.
+
+        A child of a counter is born with its first event: before it is scraped for the first time, it was 0. One that
+        begins again at 0 counts from there on. What is no number tells nothing. Two windows that meet count as one.
+        """
+        first, last = bisect_right(self.times, from_s), bisect_right(self.times, to_s)
+        before = next((value for value in reversed(self.values[:first]) if math.isfinite(value)), 0.0)
+        readings = [before, *(value for value in self.values[first:last] if math.isfinite(value))]
+        return sum(later - earlier if later >= earlier else later for earlier, later in pairwise(readings))
 
     def grown(self, since_s: float = -math.inf, until_s: float = math.inf) -> float:
         """By how much it grew between the first sample from `since_s` on and the last until `until_s`.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from crashcart.judging.counters import Counters, Series
+from crashcart.judging.counters import Counters
 from crashcart.judging.numbers import SIGNIFICANT, binomial_tail, percent
 from crashcart.judging.windows import EDGE_S, Window
 from crashcart.model.plan import Counted, PlannedFault
@@ -151,20 +150,7 @@ def _grown(counted: Counted, counters: Counters, spans: Sequence[tuple[float, fl
 
 def _growth(selector: Selector, counters: Counters, spans: Sequence[tuple[float, float]]) -> int:
     selected = counters.select(selector)
-    return round(sum(grown_between(series, from_s, to_s) for series in selected for from_s, to_s in spans))
-
-
-def grown_between(series: Series, from_s: float, to_s: float) -> float:
-    """From what it was last seen at until `from_s` to what it was last seen at until `to_s`; a reset counts from 0.
-
-    A child of a counter is born with its first event: before it is scraped for the first time, it was 0.
-    """
-    readings = [series.at(from_s), *(v for t, v in zip(series.times, series.values, strict=True) if from_s < t <= to_s)]
-    total = 0.0
-    for earlier, later in pairwise(readings):
-        if math.isfinite(earlier) and math.isfinite(later):
-            total += later - earlier if later >= earlier else later
-    return total
+    return round(sum(series.between(from_s, to_s) for series in selected for from_s, to_s in spans))
 
 
 def _without(

@@ -51,12 +51,7 @@ def _of(link: str, counters: Counters, metric: str) -> Iterator[Series]:
 
 def _grown(one: Series, phase: Phase) -> int:
     """From the last scrape before the phase to its last one. A client that was started again counts from 0."""
-    inside = (value for t, value in zip(one.times, one.values, strict=True) if phase.start_s < t <= phase.end_s)
-    grown, before = 0.0, one.at(phase.start_s)
-    for value in (each for each in inside if math.isfinite(each)):
-        grown += value - before if value >= before else value
-        before = value
-    return round(grown) if math.isfinite(grown) else 0
+    return round(one.between(phase.start_s, phase.end_s))
 
 
 def _edge_s(le: str) -> float:

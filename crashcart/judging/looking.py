@@ -142,7 +142,7 @@ def read_samples(tape: Tape) -> Samples:
     late = {"bytes": "0", "value": "NULL", "error": "''"}  # recordings of before there were these
     extra = ", ".join(name if name in columns else f"{other} AS {name}" for name, other in late.items())
     # one line said twice is one look
-    sql = f"SELECT DISTINCT proxy, side, t, ok, ms, {extra} FROM recording.evidence ORDER BY t, proxy, side, ok"  # noqa: S608 - ours
+    sql = f"SELECT DISTINCT proxy, side, t, ok, ms, {extra} FROM recording.evidence ORDER BY ALL"  # noqa: S608 - ours
     for proxy, side, t, ok, ms, size, value, note in tape.rows(sql):
         if side == "observed":
             glances.setdefault(proxy, []).append(Glance(t, ok, ms, value, note or ""))

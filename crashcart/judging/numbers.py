@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from crashcart.model.chance import SIGNIFICANT, binomial_tail, holm, met
+from crashcart.model.chance import SIGNIFICANT, binomial_tail, enough, holm, met
 from crashcart.model.verdict import Outcome
 
 __all__ = [
     "SIGNIFICANT",
     "binomial_tail",
     "counted",
+    "enough",
     "holm",
     "met",
     "percent",
@@ -35,7 +36,7 @@ def ratio_outcome(good: int, valid: int, objective: float, min_events: int, p_va
     """
     if valid and not met(good, valid, objective) and p_value < SIGNIFICANT:
         return Outcome.FAIL
-    if valid and met(good, valid, objective) and valid >= min_events:
+    if valid and met(good, valid, objective) and enough(good, valid, objective, min_events):
         return Outcome.PASS
     return Outcome.INCONCLUSIVE
 

@@ -45,7 +45,8 @@ def read_plan(directory: Path) -> Plan:
             raise UsageError(f"the plan's format is {found!r}, this crashcart reads {PLAN_FORMAT}", where=str(path))
         plan = msgspec.json.decode(content, type=Plan)
         _make_sure_of_names(plan)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        _make_sure_of_numbers(plan)
+    except (msgspec.DecodeError, ValueError) as error:
         raise BadFile(f"this is no plan: {error}", file=path, line=None) from error
     except KeyError as error:
         raise BadFile(f"this is no plan: it speaks of {error}, which is not in it", file=path, line=None) from error
@@ -61,6 +62,20 @@ def _make_sure_of_names(plan: Plan) -> None:
         plan.phase("baseline")
         for name in plan.recovery.slos:
             plan.slo(name)
+
+
+def _make_sure_of_numbers(plan: Plan) -> None:
+    """ValueError where times or shares can be none; the planner makes no such plan."""
+    edges = [(phase.start_s, phase.end_s) for phase in plan.phases]
+    if not edges or not all(a < b for a, b in edges) or not all(a[1] == b[0] for a, b in pairwise(edges)):
+        raise ValueError("its phases do not follow each other")
+    if not 0 < plan.load.purchase_share <= 1 or plan.peak_per_s < 0:
+        raise ValueError("its load is none")
+    shares = {objective.id: objective.objective for objective in plan.objectives}
+    shares |= {f"{slo.name} of {cohort}": wanted for slo in plan.slos for cohort, wanted in slo.objectives.items()}
+    for name, wanted in shares.items():
+        if not 0 < wanted < 1:
+            raise ValueError(f"{wanted:g} is no objective for {name}")
 
 
 class _Span(msgspec.Struct, frozen=True):

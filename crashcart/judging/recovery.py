@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crashcart.judging.counters import Counters, Series
-from crashcart.judging.numbers import SIGNIFICANT, met, percent, rounded
+from crashcart.judging.numbers import SIGNIFICANT, enough, met, percent, rounded
 from crashcart.judging.objectives import Tally, corrected_p_values
 from crashcart.judging.shoppers import NOTHING, BySecond, Tallied
 from crashcart.model.plan import Plan, PlannedRecovery
@@ -79,16 +79,16 @@ def judge_recovery(
     found, why, unclear = None, f"goodput over offered was under {percent(least)}", False
     for second in range(earliest, latest + 1):
         states = [
-            _enough(goodput, second, end_s),
+            _enough(goodput, second, end_s, least),
             *(_slo_at(plan.slo(name), second, end_s, by_second, counters) for name in wanted.slos),
+            _goodput_at(goodput, second, end_s, least),
         ]
         missed = [state for state in states if state.why]
-        ratio = goodput.ratio(second, end_s)
-        if not missed and ratio is not None and ratio >= least - 1e-12:
+        if not missed:
             found = second
             break
-        why = missed[0].why if missed else f"goodput over offered was under {percent(least)}"
-        unclear = bool(missed) and all(state.unclear for state in missed)
+        why = next((state.why for state in missed if not state.unclear), missed[0].why)
+        unclear = all(state.unclear for state in missed)
     last_ratio = goodput.ratio(end_s - WINDOW_S, end_s)
     stuck = bool(plan.faults) and last_ratio is not None and last_ratio < least - 1e-12
     outcome, reason = _decide(wanted, found, observed_for_s, why, unclear=unclear, stuck=stuck)
@@ -130,11 +130,19 @@ class _State:
     """Nothing is known to be wrong: there is too little to tell."""
 
 
-def _enough(goodput: Goodput, since_s: int, end_s: int) -> _State:
+def _enough(goodput: Goodput, since_s: int, end_s: int, least: float) -> _State:
     offered = goodput.offered.between(since_s, end_s)
-    if offered >= MIN_EVENTS:
+    if enough(goodput.good.between(since_s, end_s), offered, least, MIN_EVENTS):
         return _State()
     return _State(f"only {offered} purchases were intended from {since_s} s on, too few to tell", unclear=True)
+
+
+def _goodput_at(goodput: Goodput, since_s: int, end_s: int, least: float) -> _State:
+    """Whatever the SLOs cannot tell: a shop in which nobody gets as far as to send an order is not well."""
+    offered, ratio = goodput.offered.between(since_s, end_s), goodput.ratio(since_s, end_s)
+    if ratio is not None and ratio >= least - 1e-12:
+        return _State()
+    return _State(f"goodput over offered was under {percent(least)}", unclear=offered < MIN_EVENTS)
 
 
 def _slo_at(slo: Slo, since_s: int, end_s: int, by_second: BySecond, counters: Counters) -> _State:
@@ -144,7 +152,7 @@ def _slo_at(slo: Slo, since_s: int, end_s: int, by_second: BySecond, counters: C
     if troubles:
         return _State(f"{slo.name}: {troubles[0]}", unclear=True)
     everyone = family["all"]
-    if not slo.only_failures and everyone.valid < MIN_EVENTS:
+    if not slo.only_failures and not enough(everyone.good, everyone.valid, slo.objectives["all"], MIN_EVENTS):
         return _State(f"{slo.name}: only {everyone.valid} events from {since_s} s on, too few to tell", unclear=True)
     if not met(everyone.good, everyone.valid, slo.objectives["all"]):
         return _State(_told(slo, "all", everyone, since_s))

@@ -18,8 +18,8 @@ WITH failed AS (
 )
 SELECT phase, min(said) AS example, min(said) <> max(said) AS differ, count(*) AS n
 FROM failed GROUP BY phase, status, regexp_replace(said, '[0-9]+', '#', 'g')
-QUALIFY row_number() OVER (PARTITION BY phase ORDER BY n DESC, example) <= ?
-ORDER BY n DESC, example
+QUALIFY row_number() OVER (PARTITION BY phase ORDER BY n DESC, example, differ) <= ?
+ORDER BY n DESC, example, differ
 """
 
 

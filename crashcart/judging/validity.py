@@ -19,6 +19,12 @@ from crashcart.model.verdict import EvidenceResult, ObjectiveResult, Outcome, Va
 MOVED_S = 1.0
 MOVED_SHARE = 0.1
 """A fault that came or went this much, or this share of its time, beside the plan was not the planned one."""
+LAST_LOOK_S = 5.0
+"""Who watches a fault does so to the end of the run; a look may take some seconds."""
+_LAST_LOOKS = """
+SELECT proxy, min(last_s) FROM (SELECT proxy, side, max(t) AS last_s FROM recording.evidence GROUP BY proxy, side)
+GROUP BY proxy ORDER BY proxy
+"""
 PARTS = ("toxiproxy", "prometheus", "load", "watchdog", "harness")
 
 _ENDINGS = {
@@ -260,8 +266,21 @@ def recording(tape: Tape) -> ValidityCheck:
         troubles.append("it has no manifest: the run was cut short")
     troubles += [f"{name}.jsonl holds lines that are not what they should be" for name in tape.unreadable]
     troubles += _rows_lost(tape)
+    troubles += _cut_short(tape) if tape.ended == "completed" else ()
     told = f"{len(tape.manifest.files)} files, hashes as recorded" if tape.manifest else ""
     return ValidityCheck("recording", title, not troubles, "; ".join(troubles) or told)
+
+
+def _cut_short(tape: Tape) -> Iterator[str]:
+    """What does not go on to the end of a run that did."""
+    if tape.first("stopped") is None:
+        yield "events.jsonl does not tell of the end: nobody noted that everything was stopped"
+    faults = tape.plan.faults
+    watched = {name for fault in faults for name in (*fault.watched, fault.id)}
+    until_s = tape.plan.duration_s - LAST_LOOK_S
+    for name, last_s in tape.rows(_LAST_LOOKS):
+        if name in watched and not last_s >= until_s:
+            yield f"{name} was looked at until {last_s:.1f} s only, and the run went on to {tape.plan.duration_s:g} s"
 
 
 def _rows_lost(tape: Tape) -> Iterator[str]:

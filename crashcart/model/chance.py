@@ -14,6 +14,15 @@ def met(good: int, valid: int, objective: float) -> bool:
     return good >= valid * objective - valid * 1e-12
 
 
+def enough(good: int, valid: int, objective: float, least: int) -> bool:
+    """Whether so many events are enough to say that an objective is met, of which at least `least` are wanted.
+
+    As many good ones as there are among `least` that just meet it are enough, too. Else one more bad event, the one
+    that was missing, would turn "too few to tell" into a pass.
+    """
+    return valid >= least or met(good, least, objective)
+
+
 def binomial_tail(good: int, valid: int, objective: float) -> float:
     """P(X ≤ good) for X ~ Binomial(valid, objective), exact but for rounding: could so few good ones be chance?
 

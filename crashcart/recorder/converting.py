@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashcart.recorder.reading import TABLES, Table, cut_torn_line, from_jsonl, quoted
+from crashcart.recorder.reading import TABLES, Table, cut_torn_line, from_jsonl, lacking, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,6 +34,8 @@ def convert(directory: Path) -> dict[str, int]:
                 continue
             cut_torn_line(jsonl)
             try:
+                if _lacking(database, jsonl, table):
+                    continue
                 rows[f"{table}.parquet"] = _convert_one(database, directory, table)
             except duckdb.Error:
                 continue
@@ -53,6 +55,12 @@ def _convert_one(database: DuckDBPyConnection, directory: Path, table: Table) ->
     database.execute(f"COPY ({select} ORDER BY {order}) TO {quoted(unfinished)} (FORMAT parquet, COMPRESSION zstd)")
     unfinished.replace(parquet)
     return _rows(database, parquet)
+
+
+def _lacking(database: DuckDBPyConnection, jsonl: Path, table: Table) -> int:
+    """Lines that are JSON, but do not tell what such a line must: an error where a sample should be."""
+    counted = database.execute(lacking(jsonl, table)).fetchone()
+    return int(counted[0]) if counted else 0
 
 
 def _rows(database: DuckDBPyConnection, parquet: Path) -> int:

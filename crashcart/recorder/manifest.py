@@ -64,6 +64,9 @@ def verify(directory: Path) -> Manifest:
             line=None,
             remedy="the run did not come to its end; run it again",
         )
+    path = directory / FILES["manifest"]
+    if not path.read_bytes().endswith(b"\n"):
+        raise BadFile("this is no whole manifest: its last line has no end", file=path, line=None)
     for entry in manifest.files:
         _check(directory, entry)
     return manifest

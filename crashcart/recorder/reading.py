@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -120,13 +121,25 @@ def relation(directory: Path, table: Table) -> str | None:
 
 def from_jsonl(path: Path, table: Table, *, forgiving: bool) -> str:
     """A SELECT over a JSONL file. `forgiving`: lines that cannot be read are left out, else they are an error."""
-    columns = ", ".join(f"{name}: {quoted(kind)}" for name, kind in _COLUMNS[table].items())
-    read = f"read_json({quoted(path)}, format='newline_delimited', columns={{{columns}}}, ignore_errors={forgiving})"
     first = next(iter(_COLUMNS[table]))
+    read = _read_json(path, _COLUMNS[table], forgiving=forgiving)
     lines = f"(SELECT * FROM {read} WHERE {first} IS NOT NULL)"  # noqa: S608 - our own names, and the path is quoted
     if table == "intents":
         return _INTENTS.format(lines=lines)
     return f"SELECT * FROM {lines}"  # noqa: S608 - as above
+
+
+def lacking(path: Path, table: Table) -> str:
+    """A SELECT that counts lines of a JSONL file which lack what every one of them tells. A value may be no number."""
+    told = ("r", "id") if table == "intents" else tuple(name for name in NEEDED[table] if name != "value")
+    whole = " AND ".join(f"{name} IS NOT NULL" for name in told)
+    read = _read_json(path, {name: _COLUMNS[table][name] for name in told}, forgiving=False)
+    return f"SELECT count(*) FROM {read} WHERE NOT ({whole})"  # noqa: S608 - as above
+
+
+def _read_json(path: Path, kinds: Mapping[str, str], *, forgiving: bool) -> str:
+    columns = ", ".join(f"{name}: {quoted(kind)}" for name, kind in kinds.items())
+    return f"read_json({quoted(path)}, format='newline_delimited', columns={{{columns}}}, ignore_errors={forgiving})"
 
 
 def unreadable_lines(directory: Path, table: Table) -> int:

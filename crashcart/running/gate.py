@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from crashcart.model.chance import SIGNIFICANT, binomial_tail, holm, met
+from crashcart.model.chance import SIGNIFICANT, binomial_tail, enough, holm, met
 from crashcart.model.plan import Plan, PlannedObjective
 from crashcart.running.sli import Counted, Slis
 
@@ -64,7 +64,7 @@ def _reason(plan: Plan, objective: PlannedObjective, counted: Counted, p_value: 
     under_way = counted.total - counted.settled
     if under_way > allowance + 3 * math.sqrt(allowance):
         return f"{under_way:.0f} of {counted.total:.0f} events are still under way"
-    if not only_failures and valid < objective.min_events:
+    if not only_failures and not enough(good, valid, objective.objective, objective.min_events):
         return f"only {valid} events so far, {objective.min_events} are needed"
     if not met(good, valid, objective.objective) and p_value < SIGNIFICANT:
         return f"{good / valid:.4f} of {valid} events, the objective is {objective.objective:g}"

@@ -116,6 +116,7 @@ def _events(plan: Plan) -> list[tuple[str, float, dict[str, Any]]]:
         ("load-settled", DURATION_S + 1.0, {"in_flight": 0}),
         ("quiesced", DURATION_S + 2.0, {"took_s": 0.3, "pending": {}}),
         ("books-read", DURATION_S + 3.0, {"rows": {}, "errors": {}}),
+        ("stopped", DURATION_S + 4.0, {"took_s": 1.0}),
     ]
 
 
