@@ -10,9 +10,11 @@ from crashcart.judging import judge
 from crashcart.model.verdict import Verdict
 from tests.unit.judging.recordings import MadeUp, healthy
 
-# A busy machine is no fault of an example.
+# A busy machine is no fault of an example. `--hypothesis-profile=thorough` looks much longer, at whole recordings too.
 settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+if settings.get_current_profile_name() == "default":
+    settings.load_profile("unhurried")
 
 
 @pytest.fixture

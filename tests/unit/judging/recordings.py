@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import duckdb
 import msgspec
 
 from crashcart.model.fault import LogRecord, Step
-from crashcart.model.plan import (
-    Plan,
-)
+from crashcart.model.plan import Plan
 from crashcart.model.recording import Machine, ProbeSample, SeriesSample
 from crashcart.recorder import Recorder
+from tests.unit.judging.counted import Counts, count_one, create
 from tests.unit.judging.planned import PER_S, PROXY, SHARE, plan
 
 Row = TypeVar("Row")
+SIDES: tuple[Literal["through", "beside"], ...] = ("through", "beside")
 
 
 @dataclass
@@ -36,6 +35,15 @@ class Told:
     in_books: bool = True
     total_cents: int = 1000
     saw: str = ""
+    status: int = 201
+    region: str = ""
+    """Of the second dimension of cohorts, where the plan has one."""
+    booked_twice: bool = False
+
+    @property
+    def cohorts(self) -> dict[str, str]:
+        """Dimension → value."""
+        return {"network": self.network, **({"region": self.region} if self.region else {})}
 
 
 Story = Callable[[Told], None]
@@ -53,19 +61,26 @@ class MadeUp:
     calls_per_s: int = 20
     sees: Callable[[float, str], tuple[bool, float]] = lambda t, side: (not (side == "through" and 25 <= t <= 35), 1.0)
     """(time, side) → whether a probe came through, and its milliseconds."""
+    probed_from_s: int = 5
     said: Callable[[int], int] = lambda quarter: 1
     """Quarter of a second → how often what was seen then is written down."""
     events: list[tuple[str, float, dict[str, Any]]] = field(default_factory=list)
     series: list[SeriesSample] = field(default_factory=list)
     miscounted: int = 0
-    drop: Callable[[str, int], bool] = lambda table, row: False
-    """(table, row) → whether that row is lost before it is recorded."""
+    lose: Callable[[str, Any], bool] = lambda table, row: False
+    """(table, what is in the row) → whether it is lost before it is recorded; of the books, after they were read."""
     ended: Any = "completed"
     summary: dict[str, Any] = field(default_factory=lambda: {"broken": "", "not_started": 0, "crashed": 0})
     faultlog: list[LogRecord] = field(default_factory=list)
     books: bool = True
     rows_read_beyond: int = 0
     """Rows of the orders that were read and are not there."""
+    misread: Callable[[SeriesSample], SeriesSample] = lambda sample: sample
+    """What becomes of a sample on its way here."""
+    thin: bool = False
+    """Samples are thinned before something befalls them, and not after."""
+    unscraped: Collection[int] = ()
+    """Seconds from the start in which no scrape came through."""
     drop_series: Callable[[str, str], bool] = lambda metric, labels: False
     """(metric, labels) → whether that series is lost."""
     last_value: float | None = None
@@ -84,29 +99,28 @@ class MadeUp:
         directory.mkdir(parents=True)
         recorder = Recorder(directory)
         (directory / "plan.json").write_bytes(msgspec.json.encode(self.plan))
-        booked = sum(one.in_books and one.outcome in BOOKED for one in self.intents)
-        for name, t, data in self.events:
+        booked = len(_booked(self.intents))
+        for name, t, data in self._kept("events", self.events):
             as_read = (
                 {"rows": {"orders": booked + self.rows_read_beyond}}
                 if name == "books-read" and data.get("rows")
                 else {}
             )
             recorder.event(name, t, **{**data, **as_read})
-        (directory / "faultlog.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in self.faultlog))
+        log = self._kept("faultlog", self.faultlog)
+        (directory / "faultlog.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in log))
         _write_lines(directory / "intents.jsonl", self._kept("intents", self._diary()))
-        _write_lines(
-            directory / "pace.jsonl",
-            [{"t": t, "scheduled": planned, "started": began, "ops": {}} for t, (planned, began) in self.pace.items()],
-        )
+        pace: list[dict[str, Any]] = [
+            {"t": t, "scheduled": planned, "started": began, "ops": {}} for t, (planned, began) in self.pace.items()
+        ]
+        _write_lines(directory / "pace.jsonl", self._kept("pace", pace))
         (directory / "load-summary.json").write_text(json.dumps(self.summary))
-        recorder.series(self._kept("series", [*self._counters(), *self.series]))
-        for quarter in range(5 * 4, 60 * 4):
-            for side in ("through", "beside"):
-                ok, ms = self.sees(quarter / 4, side)
-                for _ in range(self.said(quarter)):
-                    recorder.probe(ProbeSample(quarter / 4, PROXY, side, ok, ms))
+        samples = [self.misread(sample) for sample in (*self._counters(), *self.series)]
+        recorder.series(self._kept("series", samples))
+        for sample in self._kept("evidence", list(self._probes())):
+            recorder.probe(sample)
         if self.books:
-            _write_orders(directory, self.intents)
+            _write_orders(directory, self._kept("orders", _booked(self.intents)))
         recorder.close()
         if self.finished:
             self.finish(directory)
@@ -126,7 +140,17 @@ class MadeUp:
         )
 
     def _kept(self, table: str, rows: list[Row]) -> list[Row]:
-        return [row for number, row in enumerate(rows) if not self.drop(table, number)]
+        return [row for row in rows if not self.lose(table, row)]
+
+    def _probes(self) -> Iterator[ProbeSample]:
+        observed = [fault for fault in self.plan.faults if fault.effect.measure == "observed"]
+        for quarter in range(self.probed_from_s * 4, self.end_s * 4):
+            t = quarter / 4
+            for side in SIDES:
+                ok, ms = self.sees(t, side)
+                yield from [ProbeSample(t, PROXY, side, ok, ms)] * self.said(quarter)
+            for fault in observed:
+                yield ProbeSample(t, fault.id, "observed", fault.start_s <= t <= fault.end_s, 5.0)
 
     def _diary(self) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
@@ -139,7 +163,7 @@ class MadeUp:
                     "session": number,
                     "phase": self.phase_at(one.planned_s),
                     "planned_s": one.planned_s,
-                    "cohorts": {"network": one.network},
+                    "cohorts": one.cohorts,
                 }
             )
             sent = one.outcome not in ("blocked", "gave_up")
@@ -164,7 +188,7 @@ class MadeUp:
                     "outcome": one.outcome,
                     "latency_ms": one.latency_ms if sent else None,
                     "attempts": int(sent),
-                    "status": 201,
+                    "status": one.status,
                     "problem": "",
                     "reference": reference,
                     "order_id": one.id,
@@ -174,76 +198,42 @@ class MadeUp:
             )
         return lines
 
+    @property
+    def start_s(self) -> int:
+        """Of the first phase."""
+        return int(self.plan.phases[0].start_s)
+
+    @property
+    def end_s(self) -> int:
+        """Of the last phase."""
+        return int(self.plan.phases[-1].end_s)
+
     def phase_at(self, t: float) -> str:
         return next((phase.name for phase in self.plan.phases if t < phase.end_s), self.plan.phases[-1].name)
 
     def _counters(self) -> list[SeriesSample]:
         """What would have been scraped, each second from before the start until after the end."""
-        counts = Counts()
-        for cohort in ("all", "network:visa", "network:amex"):
+        counts = Counts(self.start_s, self.end_s)
+        declared = self.plan.load.cohorts.items()
+        for cohort in ("all", *(f"{dimension}:{value}" for dimension, values in declared for value in values)):
             for phase in self.plan.phases:
-                _create(counts, {"cohort": cohort, "phase": phase.name})
+                create(counts, {"cohort": cohort, "phase": phase.name})
         for one in self.intents:
-            for cohort in ("all", f"network:{one.network}"):
-                _count_one(counts, one, {"cohort": cohort, "phase": self.phase_at(one.planned_s)})
+            for cohort in ("all", *(f"{dimension}:{value}" for dimension, value in one.cohorts.items())):
+                count_one(counts, one, {"cohort": cohort, "phase": self.phase_at(one.planned_s)})
         counts.add("shopper_intended_total", 0, {"cohort": "all", "phase": "recovery"}, self.miscounted)
         for second, (_, began) in self.pace.items():
             counts.add("shopper_lateness_seconds_bucket", second, {"le": "0.05"}, max(0, began - self.late))
             counts.add("shopper_lateness_seconds_bucket", second, {"le": "+Inf"}, began)
             counts.add("link_calls_total", second, {"link": "checkout.payments", "outcome": "ok"}, self.calls_per_s)
             counts.add("link_calls_total", second, {"link": "checkout.payments", "outcome": "short_circuited"}, 50)
+        samples = counts.samples({self.start_s + second for second in self.unscraped}, thin=self.thin)
         if self.last_value is not None:
             return [
-                msgspec.structs.replace(one, value=self.last_value) if one.t > 63 else one for one in counts.samples()
+                msgspec.structs.replace(one, value=self.last_value) if one.t > self.end_s + 3 else one
+                for one in samples
             ]
-        return [one for one in counts.samples() if not self.drop_series(one.metric, one.labels)]
-
-
-class Counts:
-    """Counters, by the second in which they grew."""
-
-    def __init__(self) -> None:
-        self._grown: dict[tuple[str, tuple[tuple[str, str], ...]], Counter[int]] = {}
-
-    def add(self, metric: str, second: int, labels: dict[str, str], n: int = 1) -> None:
-        self._grown.setdefault((metric, tuple(sorted(labels.items()))), Counter())[second] += n
-
-    def samples(self) -> list[SeriesSample]:
-        found = []
-        for (metric, pairs), by_second in self._grown.items():
-            labels = json.dumps({**dict(pairs), "job": "load"}, sort_keys=True)
-            value = 0
-            found.append(SeriesSample(metric, labels, -1.0, 0.0))
-            for second in range(64):
-                value += by_second[second]
-                found.append(SeriesSample(metric, labels, second + 0.9999, float(value)))
-        return found
-
-
-OUTCOMES = ("ok", "declined", "sold_out", "failed", "unknown", "gave_up", "blocked")
-BUCKET = "shopper_latency_seconds_bucket"
-
-
-def _create(counts: Counts, where: dict[str, str]) -> None:
-    counts.add("shopper_intended_total", 0, where, 0)
-    for outcome in OUTCOMES:
-        counts.add("shopper_events_total", 0, {**where, "sli": "purchase", "outcome": outcome}, 0)
-    for honest in ("yes", "no"):
-        counts.add("shopper_failures_total", 0, {**where, "honest": honest}, 0)
-    for le in ("0.5", "+Inf"):
-        counts.add(BUCKET, 0, {**where, "sli": "checkout", "le": le}, 0)
-
-
-def _count_one(counts: Counts, one: Told, where: dict[str, str]) -> None:
-    done = int(one.planned_s + one.latency_ms / 1000)
-    counts.add("shopper_intended_total", int(one.planned_s), where)
-    counts.add("shopper_events_total", done, {**where, "sli": "purchase", "outcome": one.outcome})
-    if one.outcome not in ("blocked", "gave_up"):
-        quick = one.outcome in ("ok", "declined", "sold_out") and one.latency_ms <= 500
-        counts.add(BUCKET, done, {**where, "sli": "checkout", "le": "0.5"}, int(quick))
-        counts.add(BUCKET, done, {**where, "sli": "checkout", "le": "+Inf"})
-    if one.outcome in ("failed", "unknown"):
-        counts.add("shopper_failures_total", done, {**where, "honest": "yes" if one.honest else "no"})
+        return [one for one in samples if not self.drop_series(one.metric, one.labels)]
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -253,8 +243,13 @@ def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
 BOOKED = {"ok": "accepted", "unknown": "accepted", "declined": "declined"}
 
 
-def _write_orders(directory: Path, intents: list[Told]) -> None:
-    rows = [(one.id, BOOKED[one.outcome]) for one in intents if one.in_books and one.outcome in BOOKED]
+def _booked(intents: list[Told]) -> list[tuple[str, str]]:
+    """(key, state) of every order in the books."""
+    booked = [one for one in intents if one.in_books and one.outcome in BOOKED]
+    return [(one.id, BOOKED[one.outcome]) for one in booked for _ in range(2 if one.booked_twice else 1)]
+
+
+def _write_orders(directory: Path, rows: list[tuple[str, str]]) -> None:
     (directory / "truth").mkdir()
     with duckdb.connect() as database:
         database.execute("CREATE TABLE orders (key VARCHAR, state VARCHAR)")

@@ -76,6 +76,21 @@ def test_a_run_that_was_killed_while_it_wrote_is_judged_or_refused(
     assert judged_or_refused(work) is not Outcome.PASS
 
 
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from((*FINISHED, "manifest.json")), at=st.one_of(st.floats(0, 0.999), st.integers(-3, -1)))
+def test_a_recording_of_which_a_file_was_cut_at_any_byte_is_refused(
+    finished: Path, work: Path, name: str, at: float
+) -> None:
+    path = (work if work.exists() else copied(finished, work)) / name
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * at) if at >= 0 else int(at)])
+    try:
+        with pytest.raises(UsageError, match=Path(name).name):
+            judge(work)
+    finally:
+        path.write_bytes(content)
+
+
 @SOME
 @given(name=st.sampled_from((*UNFINISHED, *FINISHED)), share=st.floats(0, 0.999), bit=st.integers(0, 7))
 def test_a_bit_that_flipped_is_no_traceback_and_no_pass(

@@ -12,7 +12,6 @@ import pytest
 
 from crashcart.judging import judge
 from crashcart.judging.counters import Counters, Series
-from crashcart.judging.counting import grown_between
 from crashcart.judging.evidence import STARTED, Window, judge_evidence, metrics
 from crashcart.judging.looking import Glance, Probe, Samples
 from crashcart.model.plan import Counted, Effect
@@ -159,10 +158,10 @@ def test_a_share_that_stays_when_the_fault_has_gone_is_not_its_own() -> None:
 
 def test_a_counter_that_was_reset_or_born_late_is_counted_from_zero() -> None:
     reset = Series("m", {}, (0.0, 1.0, 2.0, 3.0), (5.0, 8.0, 2.0, 4.0))
-    assert grown_between(reset, 0.0, 3.0) == 7.0
+    assert reset.between(0.0, 3.0) == 7.0
     born = Series("m", {}, (2.0, 3.0), (1.0, 4.0))
-    assert grown_between(born, 0.0, 3.0) == 4.0
-    assert grown_between(Series("m", {}, (1.0, 2.0), (1.0, math.nan)), 0.0, 3.0) == 1.0
+    assert born.between(0.0, 3.0) == 4.0
+    assert Series("m", {}, (1.0, 2.0), (1.0, math.nan)).between(0.0, 3.0) == 1.0
 
 
 def test_what_a_fault_counts_is_read_from_the_recording() -> None:

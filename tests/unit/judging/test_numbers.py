@@ -89,6 +89,8 @@ def test_a_good_event_that_turns_bad_never_improves_the_outcome(
         (98, 100, 0.99, 20, Outcome.INCONCLUSIVE),
         (90, 100, 0.99, 20, Outcome.FAIL),
         (19, 19, 0.99, 20, Outcome.INCONCLUSIVE),
+        (18, 18, 0.9, 20, Outcome.PASS),
+        (17, 17, 0.9, 20, Outcome.INCONCLUSIVE),
         (0, 19, 0.99, 20, Outcome.FAIL),
         (0, 0, 0.99, 0, Outcome.INCONCLUSIVE),
     ],

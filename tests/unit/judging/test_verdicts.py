@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import random
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from crashcart.judging import encode, judge
 from crashcart.model.recording import SeriesSample
 from crashcart.model.verdict import Outcome, Verdict
-from tests.unit.judging.recordings import MadeUp, Told, healthy
+from tests.unit.judging.recordings import MadeUp, Told
 
 Judged = Callable[[MadeUp], Verdict]
 
@@ -297,38 +293,3 @@ def test_a_front_door_that_thinks_better_of_itself_is_reported(run: MadeUp, judg
             "shoppers 80 % of what they asked for, where asking again counts once"
         ),
     )
-
-
-def _one_series(number: int) -> Callable[[str, int], bool]:
-    """Each series of the made-up load has 65 samples."""
-    return lambda table, row: table == "series" and row // 65 == number
-
-
-def _tail(number: int, kept: int) -> Callable[[str, int], bool]:
-    return lambda table, row: table == "series" and row // 65 == number and row % 65 >= kept
-
-
-def _one_line(number: int) -> Callable[[str, int], bool]:
-    return lambda table, row: table == "intents" and row == number
-
-
-def _a_share(seed: int) -> Callable[[str, int], bool]:
-    return lambda table, row: random.Random(f"{seed} {table} {row}").random() < 0.05
-
-
-drops = st.one_of(
-    st.integers(0, 159).map(_one_series),
-    st.builds(_tail, st.integers(0, 159), st.integers(1, 64)),
-    st.integers(0, 3599).map(_one_line),
-    st.integers(0, 999).map(_a_share),
-)
-
-
-@settings(max_examples=30)
-@given(drops)
-def test_losing_rows_never_turns_a_fail_into_a_pass(drop: Callable[[str, int], bool]) -> None:
-    run = healthy()
-    run.spoil(_failed, 26, 30)
-    run.drop = drop
-    with tempfile.TemporaryDirectory() as folder:
-        assert judge(run.write(Path(folder) / "run")).outcome is not Outcome.PASS
