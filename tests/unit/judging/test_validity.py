@@ -378,6 +378,20 @@ def test_what_is_missed_for_any_other_reason_is_missed(run: MadeUp, judged: Judg
     assert verdict.outcome is Outcome.FAIL
 
 
+def test_what_is_missed_beside_others_hides_nothing_that_was_missed_without_them(run: MadeUp, judged: Judged) -> None:
+    def failed(told: Told) -> None:
+        told.outcome = "failed"
+
+    run.spoil(failed, 26, 60)
+    _looks(1.0, 0.4, 36.0)(run)
+    verdict = judged(run)
+    assert verdict.valid, [check for check in verdict.validity if not check.ok]
+    assert verdict.outcome is Outcome.FAIL
+    (check,) = [check for check in verdict.validity if check.name == "machine"]
+    assert "missed in recovery, where the machine was full" in check.detail
+    assert "yet it was not in fault, where something was missed as well" in check.detail
+
+
 def test_what_is_met_beside_others_counts(run: MadeUp, judged: Judged) -> None:
     _looks(1.0, 0.4)(run)
     assert judged(run).outcome is Outcome.PASS

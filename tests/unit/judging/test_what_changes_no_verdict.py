@@ -83,7 +83,7 @@ def test_the_time_at_which_all_of_it_happened_is_nothing_to_the_judge(recipe: Re
 @whole_runs(6)
 @given(recipes, st.integers(2, 8))
 def test_a_phase_that_is_told_as_two_counts_as_one(recipe: Recipe, after_s: int) -> None:
-    run = made(recipe)
+    run = made(replace(recipe, crowded=()))  # of a half something may be missed, and not of the whole
     whole, halves = judged(run), judged(split(run, "fault", run.plan.phase("fault").start_s + after_s))
     by_id = {one.id: one for one in halves.objectives}
     for one in whole.objectives:

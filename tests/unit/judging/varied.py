@@ -4,7 +4,9 @@ scrapes that were missed. Most of them count; some pass, some fail, some prove n
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from hypothesis import settings
@@ -70,6 +72,8 @@ class Recipe:
     spells: tuple[Spell, ...]
     missed: tuple[int, ...] = ()
     """Seconds, from the start, in which no scrape came through."""
+    crowded: tuple[str, ...] | None = None
+    """Phases in which others fill the machine; None: nobody looked."""
 
 
 CALM = Recipe(9, (2, 8, 11, 14), ("visa", "visa", "amex"), True, ("added-latency",), 0.8, 10, ())
@@ -96,6 +100,7 @@ recipes = st.builds(
     min_events=st.sampled_from((5, 10, 20)),
     spells=st.lists(spells, min_size=1, max_size=4).map(tuple),
     missed=st.lists(st.integers(5, 25), max_size=2).map(tuple),
+    crowded=st.sampled_from((None, (), (), ("fault",), ("recovery",), ("fault", "recovery"))),
 )
 
 
@@ -109,7 +114,7 @@ def made(recipe: Recipe) -> MadeUp:
     run.intents = [_told(recipe, number) for number in range(end_s * recipe.per_s)]
     run.probed_from_s = warm_s
     run.sees = lambda t, side: seen(run.plan.faults, t, side)
-    run.events = _events(run.plan)
+    run.events = [*_events(run.plan), *_looks_at_the_machine(run.plan, recipe.crowded)]
     run.faultlog = [
         msgspec.structs.replace(record, fault=fault.id) for fault in run.plan.faults for record in run.faultlog
     ]
@@ -217,6 +222,18 @@ def _events(planned: Plan) -> list[tuple[str, float, dict[str, object]]]:
         ("books-read", end_s + 2.0, {"rows": {"orders": 1}, "errors": {}}),
         ("stopped", end_s + 3.0, {"took_s": 1.0}),
     ]
+
+
+def _looks_at_the_machine(
+    planned: Plan, crowded: tuple[str, ...] | None
+) -> Iterator[tuple[str, float, dict[str, Any]]]:
+    """Two cores, looked at every second: half of them are busy with the run, or all of them, the half with others."""
+    busy_s = own_s = 100.0
+    for phase in planned.phases if crowded is not None else ():
+        for second in range(int(phase.start_s), int(phase.end_s)):
+            yield "machine", float(second), {"busy_s": busy_s, "own_s": own_s, "cores": 2}
+            busy_s += 2.0 if phase.name in (crowded or ()) else 1.0
+            own_s += 1.0
 
 
 def befall(run: MadeUp, spell: Spell) -> None:
