@@ -85,10 +85,18 @@ class Recorder:
 
         Raises NotRecorded where that can't be written.
         """
+        import duckdb
+
         self.close()
         self._own_up()
         with _written(self._directory):
-            rows = convert(self._directory)
+            try:
+                rows = convert(self._directory)
+            except duckdb.Error as error:
+                what = f"what was recorded can't be read again: {error}"
+                raise NotRecorded(
+                    what, where=str(self._directory), remedy="run it again, on a disk that keeps files whole"
+                ) from error
             files: tuple[FileEntry, ...] = list_files(self._directory, rows)
         manifest = Manifest(
             format="crashcart/recording/v1",

@@ -148,7 +148,7 @@ def test_a_sample_or_a_look_that_is_told_twice_is_one_but_a_purchase_is_not(tmp_
     assert encode(_finished(directory)) == usual
     directory = _written(tmp_path / "bought")
     (directory / "intents.jsonl").write_bytes((directory / "intents.jsonl").read_bytes() * 2)
-    assert "purchase ok of all" in _troubles(_finished(directory))["shoppers-counted"]
+    assert "18 scraped, 36 written down" in _troubles(_finished(directory))["shoppers-counted"]
 
 
 def _second(started: int) -> dict[str, Any]:

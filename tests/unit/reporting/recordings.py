@@ -47,7 +47,7 @@ def make_recording(folder: Path, story: Story) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
     plan = make_plan(story)
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
-    (folder / "manifest.json").write_bytes(msgspec.json.encode(_manifest(story)))
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(_manifest(story)) + b"\n")
     _lines(folder / "events.jsonl", (msgspec.to_builtins(event) for event in _events(plan, story)))
     intents = list(_intents(plan, story))
     write_table(folder, "intents", intents, INTENT_COLUMNS)

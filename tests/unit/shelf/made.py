@@ -144,7 +144,7 @@ def record(
         machine=machine,
         files=(),
     )
-    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest) + b"\n")
     if verdict is not None:
         told = msgspec.structs.replace(verdict, run_id=run_id, experiment=experiment)
         (folder / "verdict.json").write_text(verdict_json(told), encoding="utf-8")
