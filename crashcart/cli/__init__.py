@@ -10,6 +10,7 @@ from crashcart.cli import images  # noqa: F401  # isort: skip
 from crashcart.cli import export  # noqa: F401  # isort: skip
 from crashcart.cli import dashboards  # noqa: F401  # isort: skip
 from crashcart.cli import projects  # noqa: F401  # isort: skip
+from crashcart.cli import selftest  # noqa: F401  # isort: skip
 from crashcart.cli import machine  # noqa: F401  # isort: skip
 
 __all__ = ["cli", "main"]

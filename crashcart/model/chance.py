@@ -63,3 +63,29 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return tuple(corrected)
+
+
+def exact_interval(seen: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval for a share of which `seen` of `of` were seen, two-sided (Biometrika 26, 1934).
+
+    Its ends are where the exact binomial test would just begin to find so few, or so many, too unlikely. It covers the
+    true share at least as often as it says: 0 of 60 is 0 to 5.96 %. (0, 1) where nothing was looked at.
+    """
+    assert 0 <= seen <= of, "what was seen is a part of the whole"
+    if not of:
+        return 0.0, 1.0
+    tail = (1.0 - confidence) / 2
+    return 1.0 - _highest(of - seen, of, tail), _highest(seen, of, tail)
+
+
+def _highest(seen: int, of: int, tail: float) -> float:
+    """The share at which no more than `seen` of `of` is as unlikely as `tail`, by halving: to the last bits."""
+    if seen == of:
+        return 1.0
+    low, high = seen / of, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if binomial_tail(seen, of, middle) > tail else (low, middle)
+    return high

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import crashcart
+from crashcart.loading import Project
 from crashcart.model.errors import BadFile, CrashcartError, ExitStatus, UsageError
 from crashcart.model.recording import FILES
 from crashcart.model.verdict import Verdict
@@ -36,10 +37,22 @@ class Bench:
 
     project: Path
     out: Path
+    same: Mapping[str, str]
+    """What must be the same for results of several starts to be counted together: the project's commit, the runtime."""
 
     def inside(self, path: Path | None) -> str:
         """The path as results have it: below `out`."""
         return str(path.relative_to(self.out)) if path is not None else ""
+
+
+def make_bench(project: Project, out: Path | None) -> Bench:
+    """With that folder, else a new one below the project's `runs/`."""
+    from crashcart.wiring.runs import commit_of, new_id
+    from crashcart.wiring.runtimes import runtime_name
+
+    folder = (out or project.runs_dir / "selftest" / new_id()).resolve()
+    same = {"commit": commit_of(project.root), "crashcart": crashcart.__version__, "runtime": runtime_name(None)}
+    return Bench(project.root, folder, same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +83,9 @@ class Started:
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         """Its recording comes to be in `folder`, which was empty."""
         self.pid = process.pid
+        self.began_mono_s = time.monotonic()
         self._process = process
         self._folder = folder
-        self._began = time.monotonic()
 
     def recording(self) -> Path | None:
         """The recording's folder as soon as it is there; its name is the run's id."""
@@ -88,7 +101,7 @@ class Started:
             status = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             raise TooLong(f"the run did not end within {within_s:.0f} s", where=str(self._folder)) from None
-        return Ran(status, self.recording(), round(time.monotonic() - self._began, 1), self._said())
+        return Ran(status, self.recording(), round(time.monotonic() - self.began_mono_s, 1), self._said())
 
     def end(self) -> None:
         """As Ctrl-C would, whatever state it is in; nothing of it goes on when this returns."""
@@ -114,12 +127,10 @@ def started(bench: Bench, case: str, experiment: str, *options: str) -> Iterator
     It has a session of its own: a Ctrl-C at our terminal comes to us alone, and we pass it on.
     """
     folder = _fresh_folder(bench.out / "runs" / case)
-    argv = [sys.executable, "-P", "-m", "crashcart", "--project", str(bench.project)]
-    argv += ["run", experiment, "--yes", "--out", str(folder), *options]
     with (folder / "printed.txt").open("wb") as printed:
         process = subprocess.Popen(
-            argv,
-            env={**os.environ, "PYTHONPATH": _python_path(), "COLUMNS": "140"},
+            _argv(bench, "run", experiment, "--yes", "--out", str(folder), *options),
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
@@ -131,6 +142,24 @@ def started(bench: Bench, case: str, experiment: str, *options: str) -> Iterator
     finally:
         if not run.ended():
             run.end()
+
+
+def call(bench: Bench, *arguments: str, within_s: float = END_WITHIN_S) -> Ran:
+    """Another of crashcart's commands: `recover`. TooLong where it did not end in its time, and was ended."""
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            _argv(bench, *arguments),
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=within_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TooLong(f"crashcart {' '.join(arguments)} did not end within {within_s:.0f} s") from None
+    return Ran(done.returncode, None, round(time.monotonic() - began, 1), done.stdout.decode(errors="replace").strip())
 
 
 def run_to_end(bench: Bench, case: str, experiment: str, *options: str, within_s: float = RUN_WITHIN_S) -> Ran:
@@ -160,6 +189,12 @@ def _fresh_folder(above: Path) -> Path:
     return folder
 
 
-def _python_path() -> str:
+def _argv(bench: Bench, *arguments: str) -> Sequence[str]:
+    # -P: nothing that lies about in a folder may stand in for a module
+    return (sys.executable, "-P", "-m", "crashcart", "--project", str(bench.project), *arguments)
+
+
+def _environment() -> Mapping[str, str]:
     package = str(Path(crashcart.__file__).resolve().parent.parent)
-    return os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
+    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
+    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "140"}
