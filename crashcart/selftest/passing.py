@@ -28,9 +28,9 @@ NOTICED_S = {TOXIPROXY: 4.0, PROMETHEUS: 4.5, WATCHDOG: 3.0, HARNESS: 3.0}
 - harness: it matters while a fault is due or open, which the watchdog takes back after two seconds. Neither the load
   nor Prometheus waits for it.
 """
-LATE_SHARE, LATE_S = 0.02, 0.1
-"""The load must be missed where it was stopped for this share of a phase, and so much: of those who came meanwhile all
-but the last 50 ms are late, and one in a hundred may be."""
+LATE_SHARE, LATE_S = 0.05, 0.1
+"""The load must be missed where it was stopped for this share of a phase, and so much: all who came meanwhile but in
+the last 50 ms are late, and one in a hundred may be. Five times that: how many come in so short a time is chance."""
 
 
 @dataclass(frozen=True, slots=True)

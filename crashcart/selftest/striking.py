@@ -7,9 +7,12 @@ import signal
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from crashcart.model.topology import ProcessRef, Topology
+from crashcart.model.topology import ProcessRef
 from crashcart.processes import is_same_process, process_ref
+from crashcart.runtimes.ending import instance_pids, parents_first
+from crashcart.runtimes.procfs import process_table
 from crashcart.safety.active import read_active
 from crashcart.safety.ending import find_state_dir, known_processes, read_topology
 from crashcart.selftest.launching import Started
@@ -67,9 +70,18 @@ class Scene:
         if target == WATCHDOG:
             return _living(active.watchdog)
         folder = active.state_dir or find_state_dir(active.run_id, active.temporary)
-        topology = read_topology(folder) if folder else None
+        return _living(self._part(active.run_id, folder, target)) if folder else None
+
+    def _part(self, run_id: str, folder: str, name: str) -> ProcessRef | None:
+        """As it was written down; while the shop boots nothing of it is, and its environment tells."""
+        topology = read_topology(folder)
         self.known |= frozenset(known_processes(topology))
-        return _living(_process(topology, target))
+        noted = [one.process for one in topology.instances if one.name == name] if topology is not None else []
+        if noted and noted[0] is not None:
+            return noted[0]
+        pids = instance_pids(run_id, name, Path(folder, "data", name))
+        first = parents_first(pids, process_table())[:1]
+        return process_ref(first[0]) if first else None
 
     def all_of(self, target: str) -> tuple[ProcessRef, ...]:
         """Both of two, or the one; () where not all are there."""
@@ -82,8 +94,8 @@ def carry_out_strike(scene: Scene, strike: Strike) -> Hit | None:
     """At its moment, or as soon after as the target is there. None where the run was over before."""
     struck_at = scene.run.began_mono_s + strike.at_s
     while not scene.run.ended():
-        refs = scene.all_of(strike.target)
-        if refs and time.monotonic() >= struck_at:
+        refs = scene.all_of(strike.target) if time.monotonic() >= struck_at else ()
+        if refs:
             scene.find(LOAD)  # what was started by now is known by name before anybody dies
             return _strike(refs, strike)
         time.sleep(_LOOK_S)
@@ -127,8 +139,3 @@ def send(ref: ProcessRef, number: signal.Signals) -> None:
 
 def _living(ref: ProcessRef | None) -> ProcessRef | None:
     return ref if ref is not None and is_same_process(ref) else None
-
-
-def _process(topology: Topology | None, name: str) -> ProcessRef | None:
-    found = (one.process for one in topology.instances if one.name == name) if topology is not None else ()
-    return next(iter(found), None)

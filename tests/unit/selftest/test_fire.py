@@ -64,8 +64,8 @@ def test_the_table_has_a_row_for_each_kind_of_hit() -> None:
         }
     )
     assert report.rows == (
-        ("load", "kill", "2", "1", "0", "1", "inconclusive 1, pass 1", "0.2 s"),
         ("harness", "stop", "2", "0", "1", "0", "inconclusive 1, interrupted 1", "0.2 s"),
+        ("load", "kill", "2", "1", "0", "1", "inconclusive 1, pass 1", "0.2 s"),
     )
     assert report.found == ("2: it passed", "4: left")
     assert report.says[0] == "4 runs were hit, 1 were over before."

@@ -47,10 +47,10 @@ def test_the_watchdog_ignores_an_interrupt_and_nobody_else_may() -> None:
 @pytest.mark.parametrize(
     ("hit", "must_not"),
     [
-        (_stopped("load", 103.0, 103.17), False),
-        (_stopped("load", 103.0, 103.3), True),
-        (_stopped("load", 99.0, 101.1), False),  # in warm-up nothing is judged
-        (_stopped("load", 99.0, 101.2), True),
+        (_stopped("load", 103.0, 103.25), False),
+        (_stopped("load", 103.0, 103.35), True),
+        (_stopped("load", 99.0, 101.25), False),  # in warm-up nothing is judged
+        (_stopped("load", 99.0, 101.35), True),
         (_stopped("load", 104.9, 105.1), False),  # a little of either phase
         (_stopped("load", 113.9, 118.0), False),  # nobody was to come any more
         (_stopped("prometheus", 103.0, 107.4), False),
