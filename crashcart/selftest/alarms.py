@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +41,15 @@ class Quiet(CaseResult, frozen=True, kw_only=True):
         return self.status != ExitStatus.PASS or self.outcome != Outcome.PASS.value
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One run."""
+
+    file: Path
+    seed: int
+    """Of its load: other shoppers come each time, the first time those of the experiment itself."""
+
+
 def look_for_alarms(
     bench: Bench, project: Project, experiment: str, runs: int, overrides: Sequence[str], tell: Callable[[str], None]
 ) -> Report:
@@ -48,13 +58,16 @@ def look_for_alarms(
     folder = bench.out / "experiments"
     plain = write_plain(file, folder)
     noops = [write_noop(file, project, link, folder) for link in links_in_turn(file, project)]
-    files = {f"{number:03}-{_kind(number)}": _file(number, plain, noops) for number in range(1, runs + 1)}
+    orders = {
+        f"{number:03}-{_kind(number)}": _Order(_file(number, plain, noops), file.experiment.load.seed + number - 1)
+        for number in range(1, runs + 1)
+    }
     campaign = Campaign(
         name=NAME,
         asked={"experiment": experiment, "overrides": " ".join(overrides), **bench.same},
-        cases=tuple(files),
+        cases=tuple(orders),
         result=Quiet,
-        execute=partial(_run_quiet, bench, files),
+        execute=partial(_run_quiet, bench, orders),
     )
     return report_on(carry_out(campaign, bench.out, tell))
 
@@ -68,8 +81,9 @@ def _file(number: int, plain: Path, noops: Sequence[Path]) -> Path:
     return plain if number % 2 else noops[(number // 2 - 1) % len(noops)]
 
 
-def _run_quiet(bench: Bench, files: Mapping[str, Path], case: str) -> Quiet:
-    ran = run_to_end(bench, f"{NAME}-{case}", str(files[case]))
+def _run_quiet(bench: Bench, orders: Mapping[str, _Order], case: str) -> Quiet:
+    order = orders[case]
+    ran = run_to_end(bench, f"{NAME}-{case}", str(order.file), "--seed", str(order.seed))
     if ran.status == ExitStatus.INTERRUPTED:
         raise KeyboardInterrupt  # somebody has asked the run itself to end: `crashcart abort`
     return judge_quiet(bench, case, ran)

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.errors import BadFile, CrashcartError, UsageError
 
 LEDGER_FORMAT = "crashcart/selftest/v1"
 _REMEDY = "name another folder with --out, or none: then it begins anew"
@@ -58,6 +58,7 @@ def carry_out(campaign: Campaign[ResultT], out: Path, tell: Callable[[str], None
 
     Raises:
         UsageError: the folder can't be written, is being written by somebody else, or holds another campaign.
+        CrashcartError: there is no more room for a result; the others are kept.
         BadFile: the ledger there is spoilt.
     """
     assert len(set(campaign.cases)) == len(campaign.cases), "each case has a name of its own"
@@ -69,7 +70,7 @@ def carry_out(campaign: Campaign[ResultT], out: Path, tell: Callable[[str], None
         for place, case in enumerate(missing, start=1 + len(campaign.cases) - len(missing)):
             began = time.monotonic()
             result = campaign.execute(case)
-            _append(descriptor, msgspec.json.encode(_Line(case, msgspec.Raw(msgspec.json.encode(result)))))
+            _keep(descriptor, case, result, out)
             done[case] = result
             took_s = time.monotonic() - began
             tell(f"{campaign.name} {place}/{len(campaign.cases)} {case}: {result.line} ({took_s:.0f} s)")
@@ -146,6 +147,15 @@ def _decoded(text: bytes, kind: type[_T], path: Path, number: int) -> _T:
         return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:
         raise BadFile(f"not a line of a selftest: {error}", file=path, line=number, remedy=_REMEDY) from error
+
+
+def _keep(descriptor: int, case: str, result: CaseResult, out: Path) -> None:
+    try:
+        _append(descriptor, msgspec.json.encode(_Line(case, msgspec.Raw(msgspec.json.encode(result)))))
+    except OSError as error:
+        what = f"the result of {case} can't be kept: {error.strerror}"
+        remedy = "make room; the same command with --out and this folder goes on from here"
+        raise CrashcartError(what, where=str(out), remedy=remedy) from error
 
 
 def _append(descriptor: int, line: bytes) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from crashcart.model.errors import BadFile, UsageError
+from crashcart.model.errors import BadFile, CrashcartError, UsageError
 from crashcart.selftest.campaign import Campaign, CaseResult, carry_out
 
 CASES = ("one", "two", "three")
@@ -129,3 +131,19 @@ def test_what_was_found_is_told_at_once_and_kept(tmp_path: Path) -> None:
     assert "  FOUND: one must not be" in told
     again = carry_out(_campaign(_no_more, ("one",)), tmp_path, _quiet)
     assert again["one"].found == ("one must not be",)
+
+
+def test_a_disk_that_is_full_is_said_and_what_was_kept_stays(tmp_path: Path) -> None:
+    carry_out(_campaign(_length, ("one",)), tmp_path, _quiet)
+    ledger = tmp_path / "tried.jsonl"
+    room = ledger.stat().st_size + 10
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then it is an error of the write
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(CrashcartError, match="can't be kept"):
+            carry_out(_campaign(_length), tmp_path, _quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert tuple(carry_out(_campaign(_length), tmp_path, _quiet)) == CASES
