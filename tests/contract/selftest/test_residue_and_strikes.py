@@ -18,8 +18,9 @@ from crashcart.model.topology import ProcessRef
 from crashcart.processes import RUN_VARIABLE, boot_id, is_stopped, own_ref, process_ref
 from crashcart.safety.active import ActiveRun, forget, register
 from crashcart.safety.faultlog import FaultLog, OpenStep
+from crashcart.selftest.launching import Started, TooLong
 from crashcart.selftest.residue import wait_until_clean, what_is_left
-from crashcart.selftest.striking import send
+from crashcart.selftest.striking import HARNESS, KILL, LOAD, STOP, Scene, Strike, carry_out_strike, send
 
 RUN = "20260101T000000Z-5e1f"
 
@@ -96,3 +97,48 @@ def test_a_signal_meets_the_very_process_and_nobody_who_has_its_number() -> None
         send(ref, signal.SIGCONT)
         send(ProcessRef(ref.pid, ref.started_ticks + 1, ref.boot_id), signal.SIGKILL)
         assert process_ref(ref.pid) == ref
+
+
+@contextmanager
+def _going_on(folder: Path) -> Iterator[Started]:
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(argv) as process:
+        try:
+            yield Started(process, folder)
+        finally:
+            process.kill()
+
+
+def test_a_harness_is_killed_at_its_moment(tmp_path: Path) -> None:
+    with _going_on(tmp_path) as run:
+        hit = carry_out_strike(Scene(run), Strike(HARNESS, KILL, at_s=0.4))
+        assert hit is not None
+        assert 0.4 <= hit.from_mono_s - run.began_mono_s <= 1.4
+        assert hit.until_mono_s is None
+        assert run.wait(5).status == -signal.SIGKILL
+
+
+def test_a_harness_that_is_stopped_may_go_on_after_its_time(tmp_path: Path) -> None:
+    with _going_on(tmp_path) as run:
+        hit = carry_out_strike(Scene(run), Strike(HARNESS, STOP, at_s=0.1, stopped_s=0.5))
+        assert hit is not None
+        assert hit.until_mono_s is not None
+        assert 0.5 <= hit.until_mono_s - hit.from_mono_s <= 1.5
+        ref = process_ref(run.pid)
+        assert ref is not None
+        assert not is_stopped(ref)
+
+
+def test_a_run_that_is_over_is_not_hit(tmp_path: Path) -> None:
+    with _going_on(tmp_path) as run:
+        os.kill(run.pid, signal.SIGKILL)
+        assert carry_out_strike(Scene(run), Strike(LOAD, KILL, at_s=0.0)) is None
+
+
+def test_a_run_that_does_not_end_is_given_up_and_then_ended(tmp_path: Path) -> None:
+    with _going_on(tmp_path) as run:
+        with pytest.raises(TooLong):
+            run.wait(0.2)
+        os.kill(run.pid, signal.SIGSTOP)
+        run.end()  # also one that was stopped
+        assert run.ended()
