@@ -123,6 +123,8 @@ class Watchdog:
         if self._process.poll() is None:
             self._released = True
             left_behind = processes_of_run(self._run.run_id)
+            if not left_behind:
+                self._forget_if_clean()  # killed once the watchdog has gone, we would leave the record to nobody
             self._say(END if left_behind else RELEASE)
             try:
                 self._process.wait(END_WITHIN_S if left_behind else RELEASE_WITHIN_S)
@@ -130,6 +132,9 @@ class Watchdog:
                 self._process.kill()
                 self._process.wait()
         self._close()
+        self._forget_if_clean()
+
+    def _forget_if_clean(self) -> None:
         if self._nothing_is_left():
             forget(self._run.run_id)
 

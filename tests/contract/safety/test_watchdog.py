@@ -106,6 +106,23 @@ def test_a_harness_that_leaves_well_leaves_no_watchdog_and_no_record(stand_in: S
     assert {record.by for record in read_log(harness.faultlog)} == {"harness"}
 
 
+def test_a_harness_killed_while_its_watchdog_leaves_leaves_no_record(stand_in: Start) -> None:
+    harness = stand_in()
+    harness.hears("injected all")
+    watchdog = harness.watchdog
+    freeze(watchdog.pid)  # it is told to go, and does not yet
+    assert harness.process.stdin is not None
+    harness.process.stdin.write("leave\n")
+    harness.process.stdin.flush()
+    wait_until(lambda: read_active(harness.run_id) is None, PROMISED_S)
+    assert harness.process.poll() is None, "it waits for its watchdog"
+    harness.kill()
+    os.kill(watchdog.pid, signal.SIGCONT)
+    wait_until(lambda: not is_same_process(watchdog), PROMISED_S)
+    assert _nothing_is_left(harness)
+    assert open_steps(read_log(harness.faultlog)) == ()
+
+
 def test_what_a_harness_that_leaves_has_not_ended_is_ended_before_it_is_gone(stand_in: Start) -> None:
     harness = stand_in()
     harness.hears("injected all")
