@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from crashcart.model.design import Design
+from crashcart.model.errors import BootError, ControlPlaneError
 from crashcart.model.topology import Instance, Topology
 from crashcart.prometheus import Target, scrape_config
 from crashcart.runtimes.children import Children
@@ -23,7 +24,7 @@ from crashcart.runtimes.local_stack import LocalStack
 from crashcart.runtimes.postgres import configure
 from crashcart.runtimes.servers import prometheus_argv, valkey_argv
 from crashcart.runtimes.spec import SpawnSpec, python_environment, reference, write_spec
-from crashcart.runtimes.starting import Cancelled, Starter
+from crashcart.runtimes.starting import Cancelled, Starter, last_lines
 from crashcart.runtimes.state_dir import make_state_dir
 from crashcart.runtimes.template import TemplateJob, Templates
 from crashcart.runtimes.timeline import Timeline, drawing
@@ -179,13 +180,20 @@ class Boot:
             )
         if place.kind == "toxiproxy":
             with self._timeline.mark("toxiproxy: proxies"):
-                populate(f"http://{place.address}", self._layout.proxies)
+                self._populate(place)
         self._ready[place.name].set()
 
     def _await(self, events: Mapping[str, threading.Event], names: tuple[str, ...]) -> None:
         for name in names:
             while not events[name].wait(_LOOK_S):
                 self._starter.check()
+
+    def _populate(self, place: Place) -> None:
+        try:
+            populate(f"http://{place.address}", self._layout.proxies)
+        except ControlPlaneError as error:
+            what = f"its proxies could not be made: {error}"
+            raise BootError(place.name, what, last_lines(self._log(place.name))) from error
 
     def _needs(self, place: Place) -> tuple[str, ...]:
         """Servers and proxies come first: a service looks for them as soon as it starts. None waits for a service."""
