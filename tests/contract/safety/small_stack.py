@@ -44,7 +44,8 @@ def serve(connection):
             if not more:
                 return
             asked += more
-        page = b"#" * 20000 if asked.startswith(b"GET /metrics") else b"ok"
+        page = b"#" * 1000000 if asked.startswith(b"GET /large") else b"ok"
+        page = b"#" * 20000 if asked.startswith(b"GET /metrics") else page
         head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n"
         connection.sendall(head % len(page) + page)
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))

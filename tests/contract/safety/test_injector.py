@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -69,6 +71,45 @@ def test_a_control_plane_that_hangs_is_started_again_and_the_fault_is_gone(
     assert len(asked) == 1
     assert "no answer" in asked[0]
     assert broken(small_stack.topology) == []
+
+
+def test_a_control_plane_that_clients_have_deadlocked_is_started_again_and_the_fault_is_gone(
+    small_stack: SmallStack, tmp_path: Path
+) -> None:
+    """The server's own bug: a toxic is removed under clients that went away from large answers, and it hangs."""
+    asked: list[str] = []
+
+    def restart(why: str) -> None:
+        asked.append(why)
+        small_stack.restart_toxiproxy()
+
+    for attempt in range(50):  # the first does it nearly always
+        log = FaultLog(tmp_path / f"log-{attempt}")
+        injector = Injector(log, small_stack, registry(), on_control_plane_hung=restart)
+        injector.inject(SLOW, small_stack.topology, _soon())
+        _go_away_from_large_answers(small_stack.topology.proxies[0].listen)
+        assert injector.undo_all() == ()
+        assert broken(small_stack.topology) == []
+        assert open_steps(read_log(log.path)) == ()
+        if asked:
+            break
+    assert "no answer" in asked[0]
+
+
+def _go_away_from_large_answers(address: str) -> None:
+    clients = [threading.Thread(target=_ask_and_go_away, args=(address,)) for _ in range(10)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+
+def _ask_and_go_away(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5.0) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        connection.recv(1000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closes with a reset
 
 
 def test_what_can_not_be_undone_is_named_and_stays_open(small_stack: SmallStack, tmp_path: Path) -> None:
