@@ -18,7 +18,9 @@ from crashcart.loading import Project
 from crashcart.model.errors import BadFile, CrashcartError, ExitStatus, UsageError
 from crashcart.model.recording import FILES
 from crashcart.model.verdict import Verdict
+from crashcart.processes import is_same_process
 from crashcart.reporting.jsonfile import read_verdict
+from crashcart.safety.active import active_runs, read_active, request_abort
 
 RUN_WITHIN_S = 900.0
 """No run of a selftest takes longer."""
@@ -126,6 +128,7 @@ def started(bench: Bench, case: str, experiment: str, *options: str) -> Iterator
 
     It has a session of its own: a Ctrl-C at our terminal comes to us alone, and we pass it on.
     """
+    end_left_over(bench.out)
     folder = _fresh_folder(bench.out / "runs" / case)
     with (folder / "printed.txt").open("wb") as printed:
         process = subprocess.Popen(
@@ -142,6 +145,20 @@ def started(bench: Bench, case: str, experiment: str, *options: str) -> Iterator
     finally:
         if not run.ended():
             run.end()
+
+
+def end_left_over(out: Path, within_s: float = END_WITHIN_S) -> None:
+    """End a run that goes on although the selftest that began it was killed: it is made anew. TooLong if not."""
+    for active in active_runs():
+        if not Path(active.recording).is_relative_to(out):
+            continue
+        with contextlib.suppress(UsageError):
+            request_abort(active.run_id)  # else it has ended in this moment
+        until = time.monotonic() + within_s
+        while read_active(active.run_id) is not None or is_same_process(active.harness):
+            if time.monotonic() > until:
+                raise TooLong(f"the run {active.run_id} of before did not end", remedy="crashcart recover")
+            time.sleep(_LOOK_S)
 
 
 def call(bench: Bench, *arguments: str, within_s: float = END_WITHIN_S) -> Ran:

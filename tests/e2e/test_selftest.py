@@ -46,6 +46,30 @@ def _wait_for_result(process: subprocess.Popen[str], out: Path, within_s: float)
         time.sleep(0.05)
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(240)
+def test_a_selftest_that_is_killed_goes_on_too_and_first_ends_the_run_that_it_left(
+    tiny: Harness, tmp_path: Path
+) -> None:
+    out = tmp_path / "selftest"
+    command = ("selftest", "--a-a", "2", "--out", str(out), *CALMER)
+    process = tiny.start(*command)
+    _wait_for_result(process, out, 60)
+    first = _quiet(out)
+    while not (left := tiny.active_runs()):
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=60)
+    assert tiny.active_runs() == left, "nobody has told the run that goes on"
+
+    done = tiny.call(*command)
+    assert done.returncode in (ExitStatus.PASS, ExitStatus.FAIL), done.stdout + done.stderr
+    results = _quiet(out)
+    assert results["001-plain"] == first["001-plain"], "what was done is not done again"
+    assert list(results) == ["001-plain", "002-noop"]
+    assert tiny.active_runs() == []
+
+
 @pytest.mark.timeout(240)
 def test_it_is_quiet_where_nothing_is_wrong_and_goes_on_where_it_was_stopped(tiny: Harness, tmp_path: Path) -> None:
     out = tmp_path / "selftest"
