@@ -40,6 +40,9 @@ class Stack(Protocol):
     def memory_mib(self) -> Mapping[str, float]:
         """Resident memory of each part that `cpu_s` tells of."""
 
+    def private_mib(self) -> Mapping[str, float]:
+        """The same without files and what may be shared: what a leak makes grow."""
+
     def io_bytes(self) -> Mapping[str, Mapping[str, int]]:
         """Instance → `received`, `sent`, `read`, `written` in its present life, where the runtime can tell."""
 

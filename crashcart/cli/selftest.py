@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,7 +23,8 @@ SMALL_A_A, SMALL_FIRE = 4, 16
 @cli.command()
 @click.option("--a-a", "a_a", type=click.IntRange(1), metavar="N", help="Nothing is wrong, N times: does it say so?")
 @click.option("--fire", type=click.IntRange(1), metavar="N", help="Parts of the harness are hit in N runs.")
-@click.option("--full", is_flag=True, help="All parts at full size: --a-a 60 --fire 200. Hours; it can be stopped.")
+@click.option("--soak", "soak_min", type=click.IntRange(1), metavar="MINUTES", help="The peak lasts: does memory grow?")
+@click.option("--full", is_flag=True, help="All parts: --a-a 60 --fire 200 --soak 30. Hours; it can be stopped.")
 @click.option("--experiment", help="Which one.  [default: the steady state, and the shortest that breaks a link]")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Another value: load.peak_per_s=20.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the moments of hits.")
@@ -38,12 +39,11 @@ def selftest(
     /,
     a_a: int | None,
     fire: int | None,
+    soak_min: int | None,
     experiment: str | None,
-    overrides: tuple[str, ...],
     seed: int,
     out: Path | None,
-    *,
-    full: bool,
+    **how: Any,
 ) -> int:
     """Try crashcart on itself: is it quiet when nothing is wrong, and whole whatever befalls it?
 
@@ -51,11 +51,13 @@ def selftest(
     """
     from crashcart.selftest import alarms, deriving
     from crashcart.selftest import fire as under_fire
+    from crashcart.selftest import soak as soaking
     from crashcart.selftest.launching import make_bench
 
-    if full:
-        a_a, fire = a_a or alarms.FULL, fire or under_fire.FULL
-    elif a_a is None and fire is None:
+    overrides: tuple[str, ...] = how["overrides"]
+    if how["full"]:
+        a_a, fire, soak_min = a_a or alarms.FULL, fire or under_fire.FULL, soak_min or soaking.FULL_MIN
+    elif a_a is None and fire is None and soak_min is None:
         a_a, fire = SMALL_A_A, SMALL_FIRE
     project, console = project_of(ctx), console_for()
     bench = make_bench(project, out)
@@ -70,6 +72,9 @@ def selftest(
     if fire is not None:
         broken = experiment or deriving.shortest_on_a_link(project)
         parts.append(lambda: under_fire.endure(bench, project, broken, fire, overrides, tell, seed=seed))
+    if soak_min is not None:
+        lasting = experiment or deriving.steady_one(project)
+        parts.append(lambda: soaking.soak(bench, project, lasting, soak_min, overrides, tell))
     tell(f"results: {bench.out}")
     try:
         with _interrupted_by_any_signal():

@@ -23,6 +23,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `books-read` {rows: {source: n}, errors: {source: why}};
     `died` {part, last_lines}; `restarted` {part}; `clock-step` {by_s}; `scrape-gap` {job, from_s, to_s};
     `prometheus-error` {error}; `cpu` {at: phase boundary, process_cpu_s: {part: s}, busy_s, cores};
+    `memory` {private_mib: {part: MiB}};
     `hung` {part, silent_s}; `load-broken` {error}; `load-error` / `proxy-error` {error}: no answer, or a bad one;
     `mark` {text}; `held` {phase, end_s, why};
     `phases` {phases: [{name, start_s, end_s}], faults: [{id, start_s, end_s}]}: what became of the plan's times when a

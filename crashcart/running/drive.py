@@ -20,6 +20,7 @@ from crashcart.running.sli import GuardrailWatch
 TICK_S = 0.1
 LOOK_EVERY_S = 1.0
 MACHINE_EVERY_S = 3.0
+MEMORY_EVERY_S = 10.0
 BEFORE_FAULTS = ("", "warmup", "baseline")
 ERROR_EVENTS = {"prometheus": "prometheus-error", "load": "load-error", "toxiproxy": "proxy-error"}
 
@@ -41,6 +42,7 @@ class Timeline:
         self._turned_away = False
         self._next_look = 0.0
         self._next_machine = 0.0
+        self._next_memory = 0.0
         self._last_load: tuple[float, LoadStatus] | None = None
 
     def drive(self) -> Ended:
@@ -145,6 +147,7 @@ class Timeline:
             self.look_for_the_dead()
             self._eyes.look(t)
             self._look_at_the_machine(t)
+            self._look_at_memory(t)
 
     def _take_in(self, t: float, seen: Seen) -> None:
         for part, error in seen.errors.items():
@@ -246,6 +249,14 @@ class Timeline:
             self._next_machine = t + MACHINE_EVERY_S
             own_s, busy_s = sum(self._own_cpu_s().values()), _busy_s()
             self.crew.event("machine", busy_s=round(busy_s, 3), own_s=round(own_s, 3), cores=os.cpu_count() or 1)
+
+    def _look_at_memory(self, t: float) -> None:
+        """Note how much each part holds: in a long run it must not grow for ever."""
+        if t >= self._next_memory:
+            self._next_memory = t + MEMORY_EVERY_S
+            mine = psutil.Process().memory_info()
+            held = {**self.crew.stack.private_mib(), "harness": (mine.rss - mine.shared) / (1 << 20)}
+            self.crew.event("memory", private_mib={name: round(mib, 1) for name, mib in held.items()})
 
     def _own_cpu_s(self) -> dict[str, float]:
         return {**self.crew.stack.cpu_s(), "harness": time.process_time()}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from crashcart.runtimes.cgroups import IoCount, io_count
-from crashcart.runtimes.procfs import Process, family, process_table, read_process, resident_mib
+from crashcart.runtimes.procfs import Process, family, private_mib, process_table, read_process, resident_mib
 from crashcart.runtimes.spec import Started
 
 
@@ -89,10 +89,17 @@ class Children:
 
     def memory_mib(self) -> dict[str, float]:
         """Resident memory of each with all it started, pages they share counted for each of them; 0 for a dead one."""
+        return self._in_all(resident_mib)
+
+    def private_mib(self) -> dict[str, float]:
+        """The same without files and what may be shared."""
+        return self._in_all(private_mib)
+
+    def _in_all(self, mib: Callable[[int], float]) -> dict[str, float]:
         table = process_table()
         with self._lock:
             members = {name: family({child.process.pid}, table) for name, child in self._children.items()}
-        return {name: sum(resident_mib(pid) for pid in pids) for name, pids in members.items()}
+        return {name: sum(mib(pid) for pid in pids) for name, pids in members.items()}
 
     def io_bytes(self) -> dict[str, IoCount]:
         """What each that has a network of its own has received, sent, read and written in its present life."""

@@ -129,6 +129,10 @@ class LocalStack:
         """Resident memory by instance, `toxiproxy`, `prometheus` and parts such as `load`."""
         return self._children.memory_mib()
 
+    def private_mib(self) -> Mapping[str, float]:
+        """The same without files and what may be shared: what a leak makes grow."""
+        return self._children.private_mib()
+
     def io_bytes(self) -> Mapping[str, Mapping[str, int]]:
         """Of each that is in a container with a network of its own: bytes received, sent, read and written."""
         return {name: asdict(count) for name, count in self._children.io_bytes().items()}

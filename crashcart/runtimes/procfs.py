@@ -52,11 +52,21 @@ def read_process(pid: int) -> Process | None:
 
 def resident_mib(pid: int) -> float:
     """Memory that it holds; 0 where there is no such process."""
+    return _resident_and_shared_mib(pid)[0]
+
+
+def private_mib(pid: int) -> float:
+    """The same without files and what it may share with others: what a leak makes grow."""
+    resident, shared = _resident_and_shared_mib(pid)
+    return resident - shared
+
+
+def _resident_and_shared_mib(pid: int) -> tuple[float, float]:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except OSError:
-        return 0.0
-    return pages * _PAGE / (1 << 20)
+        return 0.0, 0.0
+    return int(fields[1]) * _PAGE / (1 << 20), int(fields[2]) * _PAGE / (1 << 20)
 
 
 def family(leaders: Iterable[int], table: Mapping[int, Process]) -> set[int]:

@@ -103,7 +103,7 @@ def judge_quiet(bench: Bench, case: str, ran: Ran) -> Quiet:
     )
     if not result.is_alarm:
         return _told(result, "pass")
-    why = f"{result.outcome}, exit status {ran.status}: {_why(verdict, ran)}"
+    why = f"{result.outcome}, exit status {ran.status}: {why_no_pass(verdict, ran)}"
     return _told(result, why, f"{case}: {why}")
 
 
@@ -113,7 +113,7 @@ def _told(result: Quiet, line: str, *found: str) -> Quiet:
     return msgspec.structs.replace(result, line=line, found=found)
 
 
-def _why(verdict: Verdict | None, ran: Ran) -> str:
+def why_no_pass(verdict: Verdict | None, ran: Ran) -> str:
     """All checks that were missed, else what it gives as its reasons, else the last line that it printed."""
     if verdict is None:
         return next(iter(ran.said.splitlines()[-1:]), "it said nothing")

@@ -50,6 +50,13 @@ def write_plain(file: ExperimentFile, folder: Path) -> Path:
     return _write(folder, data)
 
 
+def write_lasting(file: ExperimentFile, minutes: int, folder: Path) -> Path:
+    """The same, and the baseline lasts so long."""
+    data = _bare(file, "soak", "The peak lasts, and nothing is done")
+    data["timeline"]["baseline"] = f"{minutes}m"
+    return _write(folder, data)
+
+
 def write_noop(file: ExperimentFile, project: Project, link: str, folder: Path) -> Path:
     """The same, then a fault that does nothing to a link: the baseline's objectives must go on being met."""
     timeline, expect = file.experiment.timeline, file.experiment.expect

@@ -14,6 +14,7 @@ import msgspec
 
 from crashcart.model.plan import Phase
 from crashcart.model.recording import FILES, Event
+from crashcart.selftest.events import events_of
 from crashcart.selftest.striking import HARNESS, INTERRUPT, LOAD, PROMETHEUS, TOXIPROXY, WATCHDOG, Hit
 
 Span = tuple[float, float]
@@ -97,7 +98,7 @@ class Planned(msgspec.Struct, frozen=True):
 def read_course(recording: Path) -> Course:
     """From its plan and its events, as far as they go. A line that was cut short tells nothing."""
     planned = msgspec.json.decode((recording / FILES["plan"]).read_bytes(), type=Planned)
-    return course_of(planned, _events(recording / FILES["events"]))
+    return course_of(planned, events_of(recording / FILES["events"]))
 
 
 def course_of(planned: Planned, events: Iterable[Event]) -> Course:
@@ -113,17 +114,3 @@ def course_of(planned: Planned, events: Iterable[Event]) -> Course:
         None if settled is None else t0 + settled,
         tuple((t0 + one.start_s, t0 + max(one.end_s, undone.get(one.id, 0.0))) for one in planned.faults),
     )
-
-
-def _events(path: Path) -> list[Event]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=Event))
-        except msgspec.DecodeError:
-            continue
-    return found

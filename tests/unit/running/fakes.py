@@ -82,6 +82,9 @@ class FakeStack:
     def memory_mib(self) -> Mapping[str, float]:
         return {"checkout[0]": 40.0}
 
+    def private_mib(self) -> Mapping[str, float]:
+        return {"checkout[0]": 25.0}
+
     def io_bytes(self) -> Mapping[str, Mapping[str, int]]:
         return {"checkout[0]": {"received": 1, "sent": 2, "read": 3, "written": 4}}
 

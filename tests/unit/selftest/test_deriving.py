@@ -15,6 +15,7 @@ from crashcart.selftest.deriving import (
     links_in_turn,
     shortest_on_a_link,
     steady_one,
+    write_lasting,
     write_noop,
     write_plain,
     write_short,
@@ -27,6 +28,15 @@ PROJECTS = [pytest.param(ROOT, id="reference"), pytest.param(TINY, id="tiny")]
 
 def _planned(project: Project, path: Path) -> Plan:
     return plan(Request(project.experiment(str(path)), project, "local", lambda _: "", registry()))
+
+
+@pytest.mark.parametrize("root", PROJECTS)
+def test_a_soak_is_the_steady_state_for_as_long_as_was_asked_for(root: Path, tmp_path: Path) -> None:
+    project = open_project(root)
+    made = _planned(project, write_lasting(project.experiment(steady_one(project)), 30, tmp_path))
+    (baseline,) = [phase for phase in made.phases if phase.name == "baseline"]
+    assert baseline.end_s - baseline.start_s == 1800.0
+    assert made.faults == ()
 
 
 @pytest.mark.parametrize("root", PROJECTS)
