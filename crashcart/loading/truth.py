@@ -37,6 +37,7 @@ class _Books(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     quiesce: _Quiesce
     max_unknown_share: float = 0.05
     average_order_cents: int = 0
+    series: tuple[str, ...] = ()
 
 
 def read_truth(folder: Path, shown_as: str) -> Truth:
@@ -60,6 +61,7 @@ def read_truth(folder: Path, shown_as: str) -> Truth:
         max_unknown_share=books.max_unknown_share,
         average_order_cents=books.average_order_cents,
         shared=shared,
+        series=books.series,
         follow_up_sql=_text(folder / "follow-up.sql", f"{shown_as}/follow-up.sql"),
     )
 

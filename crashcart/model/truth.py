@@ -52,5 +52,7 @@ class Truth(msgspec.Struct, frozen=True):
     average_order_cents: int = 0
     shared: dict[str, str] = {}
     """Table → query: what several invariants ask for, made once from sources, `intents` and tables named before it."""
+    series: tuple[str, ...] = ()
+    """Metrics of the services' own that invariants ask of `recording.series`, beside those that are recorded anyway."""
     follow_up_sql: str = ""
     """SQL over sources: a row (key, told_at) per message to a shopper whose order failed. `key` is an intent's id."""

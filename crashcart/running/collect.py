@@ -112,8 +112,9 @@ def _take_series(crew: Crew) -> None:
     own = {s.metric for slo in plan.slos for s in (slo.good, slo.total, slo.settled, slo.excluded) if s}
     counted = [fault.effect.counted for fault in plan.faults if fault.effect.counted is not None]
     own |= {selector.metric for one in counted for selector in (one.part, one.whole)}
+    own |= {*plan.truth.series, *LOAD_METRICS, *SERVICE_METRICS}
     failed = 0
-    for metric in sorted(own | set(LOAD_METRICS) | set(SERVICE_METRICS)):
+    for metric in sorted(own):
         try:
             samples = crew.slis.reader.raw(
                 Selector(metric), start_wall_s=start_wall_s, end_wall_s=end_wall_s, t0_wall_s=crew.clock.t0_wall_s

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,15 @@ def _samples(plan: Plan, counts: Sequence[tuple[int, str, str, bool | None, str,
             grown["shopper_lateness_seconds_bucket", (("le", edge),)][second] += _sessions(plan)
         for link in plan.faults[0].links:
             grown["link_calls_total", (("link", link), ("outcome", "ok"))][second] += 50
+    for second, _, outcome, _, cohort, n in counts:
+        status_class = "5xx" if outcome == "failed" else "2xx"
+        at_the_door = (("service", "storefront"), ("status_class", status_class))
+        grown["http_requests_total", at_the_door][second] += n if cohort == "all" else 0
+    grown["shop_component_state", (("component", "checkout"),)][0] += 1
+    return _scraped(grown)
+
+
+def _scraped(grown: Mapping[Child, Counter[int]]) -> list[SeriesSample]:
     found = []
     for (metric, pairs), by_second in grown.items():
         every = {**dict(pairs), "job": "load", "instance": "127.0.0.1:1"}

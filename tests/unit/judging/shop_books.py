@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -37,10 +39,27 @@ class Books:
         self.charge(4, "declined", "psp-a")
         self.insert("products", sku="G1", initial=10, restocked=2, on_hand=9)
         self.insert("opening_stock", sku="G1", pieces=10)
+        self.database.execute("CREATE SCHEMA recording")
+        self.database.execute("CREATE TABLE recording.series (metric VARCHAR, labels VARCHAR, t DOUBLE, value DOUBLE)")
+        self.scraped("link_calls_total", {"link": "checkout.payments", "outcome": "ok"}, (0, 1000))
+        self.scraped("link_calls_total", {"link": "checkout.payments", "outcome": "refused"}, (0, 200))
+        self.scraped("link_retries_total", {"link": "checkout.payments"}, (0, 120))
+        for status_class, answers in (("2xx", 1000), ("4xx", 50), ("5xx", 450)):
+            self.scraped("http_requests_total", {"service": "storefront", "status_class": status_class}, (0, answers))
+        for honest, failures in (("yes", 500), ("no", 80)):
+            self.scraped("shopper_failures_total", {"cohort": "all", "honest": honest}, (0, failures))
+        for component in ("browse", "cart", "checkout", "payments"):
+            self.scraped("shop_component_state", {"component": component}, (1, 1, 1))
 
     def insert(self, table: str, **row: Any) -> None:
         marks = ", ".join("?" for _ in row)
         self.database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+
+    def scraped(self, metric: str, labels: dict[str, str], values: Sequence[float]) -> None:
+        """What Prometheus saw of one series, every ten seconds."""
+        text = json.dumps({**labels, "instance": f"{labels.get('service', 'checkout')}[0]"})
+        for index, value in enumerate(values):
+            self.insert("recording.series", metric=metric, labels=text, t=index * 10.0, value=value)
 
     def intent(self, n: int, outcome: str) -> None:
         self.insert(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from crashcart.judging.shared import make_shared
 from crashcart.loading.truth import read_truth
 from crashcart.model.truth import Truth
+from crashcart.running.collect import LOAD_METRICS, SERVICE_METRICS
 from tests.unit.judging.damaged_books import DAMAGED
 from tests.unit.judging.shop_books import Books
 
@@ -29,6 +31,12 @@ def books(truth: Truth) -> Iterator[Books]:
     made = Books(truth)
     yield made
     made.database.close()
+
+
+def test_what_invariants_ask_of_the_shops_own_metrics_is_recorded(truth: Truth) -> None:
+    asked = {name for one in truth.invariants for name in re.findall(r"'(\w+_(?:total|state))'", one.sql)}
+    assert asked
+    assert asked <= {*truth.series, *SERVICE_METRICS, *LOAD_METRICS}
 
 
 def test_nothing_of_what_is_plainly_right_is_looked_at_row_by_row(books: Books) -> None:
@@ -57,6 +65,10 @@ def test_it_holds_for_books_that_are_right_and_has_looked_at_something(books: Bo
     assert books.examined(name) >= 1
 
 
+TROUBLE = """
+    INSERT INTO intents (id, outcome, status, problem, sent_s, done_s)
+    SELECT 't' || n, 'failed', 503, 'checkout-unavailable', 12.0, 14.5 FROM range(40) AS numbers(n)
+"""
 BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
     (
         "no-false-bad-news",
@@ -307,6 +319,33 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         "UPDATE products SET initial = NULL, on_hand = NULL WHERE sku = 'G1'",
         {"sku": "G1", "on_hand": None},
     ),
+    (
+        "retries-keep-to-their-budget",
+        "most calls of a link are repeats",
+        "UPDATE recording.series SET value = 900 WHERE metric = 'link_retries_total' AND value > 0",
+        {"link": "checkout.payments", "client": "checkout[0]", "calls": 1200, "asked_again": 900},
+    ),
+    (
+        "retries-keep-to-their-budget",
+        "a client that was started again had asked again and again before",
+        """UPDATE recording.series SET value = 700 WHERE metric = 'link_retries_total' AND value > 0;
+           INSERT INTO recording.series FROM recording.series
+           SELECT metric, labels, t + 10, 20 WHERE metric = 'link_retries_total' AND value > 0""",
+        {"link": "checkout.payments", "asked_again": 720},
+    ),
+    (
+        "failures-are-counted",
+        "failures were counted as successes",
+        """UPDATE recording.series SET value = 0 WHERE labels LIKE '%5xx%' OR labels LIKE '%4xx%'""",
+        {"service": "storefront", "answered": 500, "counted": 0},
+    ),
+    (
+        "failures-are-counted",
+        "a good part of the failures was not counted",
+        """UPDATE recording.series SET value = 300 WHERE labels LIKE '%5xx%' AND value > 0""",
+        {"answered": 500, "counted": 350},
+    ),
+    ("status-tells-of-trouble", "all is well, and nobody can order", TROUBLE, {"ended": 40, "failed": 40}),
 ]
 EVERY = [*BROKEN, *DAMAGED]
 
@@ -344,6 +383,38 @@ def test_an_order_that_is_there_twice_in_every_book_and_in_the_diary_is_seen(boo
 
 def test_every_invariant_can_fail() -> None:
     assert {one[0] for one in EVERY} == set(INVARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("why", "sql"),
+    [
+        (
+            "the page said so at the time",
+            "UPDATE recording.series SET value = 0 WHERE labels LIKE '%checkout\"%' AND t = 10",
+        ),
+        (
+            "the page said so soon",
+            "UPDATE recording.series SET t = 17, value = 0.5 WHERE labels LIKE '%payments%' AND t = 20",
+        ),
+        ("most were told that the shop was full", "UPDATE intents SET problem = 'overloaded' WHERE id LIKE 't%'"),
+        ("most came through", "UPDATE intents SET outcome = 'ok', status = 201 WHERE id LIKE 't1%' OR id LIKE 't2%'"),
+    ],
+)
+def test_the_status_page_has_nothing_to_answer_for_where(books: Books, why: str, sql: str) -> None:
+    books.do(TROUBLE)
+    books.do(sql)
+    assert books.witnesses("status-tells-of-trouble") == [], why
+
+
+def test_a_page_that_says_trouble_about_something_else_alone_is_none_about_orders(books: Books) -> None:
+    books.do(TROUBLE)
+    books.do("UPDATE recording.series SET value = 0.5 WHERE labels LIKE '%browse%'")
+    assert len(books.witnesses("status-tells-of-trouble")) == 1
+
+
+def test_repeats_within_the_budget_are_in_order_and_few_calls_may_all_be_repeats(books: Books) -> None:
+    books.do("UPDATE recording.series SET value = 290 WHERE metric = 'link_retries_total' AND value > 0")
+    assert books.witnesses("retries-keep-to-their-budget") == []
 
 
 def test_an_order_that_is_still_on_its_way_is_no_charge_without_order(books: Books) -> None:
