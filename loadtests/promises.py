@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Literal, TypeVar
 
 import msgspec
@@ -12,14 +14,24 @@ from crashcart.loadkit.desk import Wrong
 Shape = TypeVar("Shape")
 
 
-class _Product(msgspec.Struct, frozen=True):
+STALE_S = 10.0
+"""A page that says whether there is any left says so of no longer ago; the shop itself calls 5 s too long."""
+
+
+class _Item(msgspec.Struct, frozen=True):
     sku: str
     name: str
     price_cents: int
 
 
+class _Product(_Item, frozen=True):
+    available: bool | None = None
+    """None: the page says that it does not know."""
+    as_of: datetime | None = None
+
+
 class _Found(msgspec.Struct, frozen=True):
-    items: list[_Product]
+    items: list[_Item]
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -61,13 +73,23 @@ class NewTotal(msgspec.Struct, frozen=True):
 
 
 def product_page(answer: Answer, sku: str) -> _Product | None:
-    """The page of that product, with a price."""
+    """The page of that product, with a price; what it says of the stock it has heard lately."""
     if answer.status != 200:
         return None
     page = _decoded(answer, _Product)
     if page.sku != sku or page.price_cents <= 0:
         raise Wrong(f"asked for {sku}, got {text(page.sku)} at {page.price_cents}")
+    if page.available is not None:
+        _heard_lately(page.as_of)
     return page
+
+
+def _heard_lately(as_of: datetime | None) -> None:
+    if as_of is None or as_of.tzinfo is None:
+        raise Wrong("it says whether there is any left, and not when that was so")
+    age_s = time.time() - as_of.timestamp()
+    if age_s > STALE_S:
+        raise Wrong(f"it says whether there is any left as of {age_s:.0f} s ago, and calls that the present")
 
 
 def search_results(answer: Answer) -> _Found | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,41 @@ def test_a_shopper_looks_fills_a_cart_and_buys_in_that_order(tmp_path: Path, sho
     assert methods == ["GET"] * len(planned.pages) + ["POST"] * (len(planned.cart_calls) + 1)
     assert rig.transport.requests[-1].name == "/orders"
     assert rig.ending()["outcome"] == "ok"
+
+
+def _page_that_says(available: bool | None, as_of: str | None) -> Callable[[Request], Answer | None]:
+    def answer(request: Request) -> Answer | None:
+        if request.name != "/products/[sku]":
+            return None
+        sku = request.path.removeprefix("/products/")
+        return ok({"sku": sku, "name": "a thing", "price_cents": 100, "available": available, "as_of": as_of})
+
+    return answer
+
+
+def _ago(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+@pytest.mark.parametrize(("available", "ago_s"), [(True, 0.0), (False, 5.0), (None, 3600.0), (None, None)])
+def test_a_page_may_say_what_it_has_heard_lately_or_that_it_does_not_know(
+    tmp_path: Path, shoppers: Shoppers, available: bool | None, ago_s: float | None
+) -> None:
+    rig = Rig(tmp_path, SmallShop(_page_that_says(available, _ago(ago_s))), planned_s=None)
+    visit(rig, shoppers)
+    assert rig.ending()["outcome"] == "ok"
+
+
+@pytest.mark.parametrize("as_of", ["2026-11-27T12:00:00+00:00", "2099-11-27T12:00:00", None])
+@pytest.mark.parametrize("available", [True, False])
+def test_a_page_that_tells_of_the_past_as_if_it_were_the_present_is_a_wrong_answer(
+    tmp_path: Path, shoppers: Shoppers, available: bool, as_of: str | None
+) -> None:
+    rig = Rig(tmp_path, SmallShop(_page_that_says(available, as_of)), planned_s=None)
+    visit(rig, shoppers)
+    assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
 
 
 def test_who_did_not_set_out_to_buy_leaves_a_full_cart_behind(tmp_path: Path, shoppers: Shoppers) -> None:
