@@ -24,7 +24,18 @@ SMALL_A_A, SMALL_FIRE = 4, 16
 @click.option("--a-a", "a_a", type=click.IntRange(1), metavar="N", help="Nothing is wrong, N times: does it say so?")
 @click.option("--fire", type=click.IntRange(1), metavar="N", help="Parts of the harness are hit in N runs.")
 @click.option("--soak", "soak_min", type=click.IntRange(1), metavar="MINUTES", help="The peak lasts: does memory grow?")
-@click.option("--full", is_flag=True, help="All parts: --a-a 60 --fire 200 --soak 30. Hours; it can be stopped.")
+@click.option(
+    "--defects",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value="",
+    metavar="[FOLDER]",
+    help="Defects are planted in the services: is each caught, by the check that should?  [folder: tests/defects]",
+)
+@click.option("--only", multiple=True, metavar="DEFECT", help="Of the planted ones; again for more.")
+@click.option(
+    "--full", is_flag=True, help="All parts: --a-a 60 --fire 200 --soak 30 --defects. Hours; it can be stopped."
+)
 @click.option("--experiment", help="Which one.  [default: the steady state, and the shortest that breaks a link]")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Another value: load.peak_per_s=20.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the moments of hits.")
@@ -40,26 +51,29 @@ def selftest(
     a_a: int | None,
     fire: int | None,
     soak_min: int | None,
+    defects: Path | None,
     experiment: str | None,
-    seed: int,
     out: Path | None,
     **how: Any,
 ) -> int:
     """Try crashcart on itself: is it quiet when nothing is wrong, and whole whatever befalls it?
 
-    Without a part, all of them at a small size. Exit status 0 where nothing was found, 1 where something was.
+    Without a part, false alarms and fire at a small size. Exit status 0 where nothing was found, 1 where something was.
     """
-    from crashcart.selftest import alarms, deriving
+    from crashcart.selftest import alarms, deriving, planted
     from crashcart.selftest import fire as under_fire
     from crashcart.selftest import soak as soaking
+    from crashcart.selftest.defects import find_defects
     from crashcart.selftest.launching import make_bench
 
     overrides: tuple[str, ...] = how["overrides"]
     if how["full"]:
         a_a, fire, soak_min = a_a or alarms.FULL, fire or under_fire.FULL, soak_min or soaking.FULL_MIN
-    elif a_a is None and fire is None and soak_min is None:
+    elif a_a is None and fire is None and soak_min is None and defects is None:
         a_a, fire = SMALL_A_A, SMALL_FIRE
     project, console = project_of(ctx), console_for()
+    planted_in = defects if defects is not None and defects != Path() else project.root / planted.FOLDER
+    wanted = defects is not None or (how["full"] and (planted_in / planted.FILE).is_file())
     bench = make_bench(project, out)
 
     def tell(line: str) -> None:
@@ -71,10 +85,12 @@ def selftest(
         parts.append(lambda: alarms.look_for_alarms(bench, project, steady, a_a, overrides, tell))
     if fire is not None:
         broken = experiment or deriving.shortest_on_a_link(project)
-        parts.append(lambda: under_fire.endure(bench, project, broken, fire, overrides, tell, seed=seed))
+        parts.append(lambda: under_fire.endure(bench, project, broken, fire, overrides, tell, seed=how["seed"]))
     if soak_min is not None:
         lasting = experiment or deriving.steady_one(project)
         parts.append(lambda: soaking.soak(bench, project, lasting, soak_min, overrides, tell))
+    if wanted:
+        parts.append(lambda: find_defects(bench, project, planted_in, how["only"], tell))
     tell(f"results: {bench.out}")
     try:
         with _interrupted_by_any_signal():
