@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from crashcart.model.verdict import Outcome, Verdict
 
+_OF_THE_MACHINE = ("lateness", "load-delivered", "machine")
+"""Validity checks that are broken where the machine was too busy, by the load itself or by others."""
+
 
 def broken_checks(verdict: Verdict) -> tuple[str, ...]:
     """All that are, the books first. An SLO is named once for a phase, and with each cohort that failed."""
@@ -46,4 +49,4 @@ def why(verdict: Verdict, check: str) -> str:
 
 def too_busy(verdict: Verdict) -> bool:
     """The machine was: such a run tells nothing, and is made again."""
-    return any(check.name in ("lateness", "load-delivered") and not check.ok for check in verdict.validity)
+    return any(check.name in _OF_THE_MACHINE and not check.ok for check in verdict.validity)
