@@ -17,6 +17,10 @@ from crashcart.model.truth import Truth
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_SCRAPED = (
+    'CREATE SCHEMA recording; CREATE TABLE recording.series (metric VARCHAR, labels VARCHAR, t DOUBLE, "value" DOUBLE)'
+)
+
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 _UNTYPED = {'"NULL"': "INTEGER"}
 _ALONE: dict[str, str | bool | int | float | list[str]] = {
@@ -59,6 +63,7 @@ def rehearse(truth: Truth) -> Iterator[Refused]:
             if said:
                 yield Refused("books.yaml", f"the columns of {name}: {said}", source=name)
                 return
+        database.execute(_SCRAPED)
         unmade = list(_share(database, truth))
         yield from unmade
         if unmade:

@@ -32,6 +32,7 @@ def test_all_that_the_projects_of_this_repository_ask_can_be_asked(project: Path
         ({"sql": "SELEC reference FROM orders"}, "invariants/no-double-charge.sql", "syntax error"),
         ({"sql": "SELECT refrence FROM orders"}, "invariants/no-double-charge.sql", "refrence"),
         ({"examined_sql": "SELECT count(*) FROM nothing"}, "invariants/no-double-charge.sql", "nothing"),
+        ({"sql": "SELECT name FROM recording.series"}, "invariants/no-double-charge.sql", '"name" not found'),
     ],
 )
 def test_an_invariant_that_can_not_be_asked_is_named(
