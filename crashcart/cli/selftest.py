@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from crashcart.cli.top import cli, console_for, project_of
-from crashcart.model.errors import ExitStatus
+from crashcart.model.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from crashcart.selftest.telling import Report
@@ -74,6 +74,8 @@ def selftest(
     project, console = project_of(ctx), console_for()
     planted_in = defects if defects is not None and defects != Path() else project.root / planted.FOLDER
     wanted = defects is not None or (how["full"] and (planted_in / planted.FILE).is_file())
+    if how["only"] and not wanted:
+        raise UsageError("--only names planted defects, and none are planted", remedy="say --defects, too")
     bench = make_bench(project, out)
 
     def tell(line: str) -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[3]
         (("--a-a", "1", "--experiment", "steady"), "there is no experiment 'steady'"),
         (("--a-a", "1", "--set", "load.peak_per_s"), "says no value"),
         (("--a-a", "0"), "0 is not in the range"),
+        (("--a-a", "1", "--only", "rounding"), "say --defects, too"),
     ],
 )
 def test_what_can_not_be_tried_is_one_clear_error(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
