@@ -1,10 +1,10 @@
-"""Checkout leaves payments alone for good once it was out of reach: the breaker does not close."""
+"""The storefront leaves checkout alone for good once it gave no answer: the breaker does not close."""
 
 from __future__ import annotations
 
-from stack.checkout.app import build
 from stack.kit.app import serve
 from stack.kit.breaker import Breaker
+from stack.storefront.app import build
 from tests.defects.planting import put
 
 
