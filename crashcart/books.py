@@ -6,8 +6,11 @@ What cannot be read is said, and leaves no table behind: the invariants that nee
 from __future__ import annotations
 
 import asyncio
+import http.client
+import math
 import shutil
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -100,7 +103,10 @@ def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
 
 async def _wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:
     began = time.monotonic()
-    asking = {name: _Asking(source, stack) for name, source in truth.quiesce.zero.items()}
+    asking = {
+        name: _AskingAService(source, stack) if source.gauge else _AskingAServer(source, stack)
+        for name, source in truth.quiesce.zero.items()
+    }
     quiet_before = False
     try:
         while True:
@@ -118,7 +124,7 @@ async def _wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:
         await asyncio.gather(*(one.close() for one in asking.values()))
 
 
-class _Asking:
+class _AskingAServer:
     """One question, on a connection of its own that is made anew when it breaks."""
 
     def __init__(self, source: Source, stack: Shelf) -> None:
@@ -142,6 +148,41 @@ class _Asking:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+class _AskingAService:
+    """One gauge, of each of its instances."""
+
+    def __init__(self, source: Source, stack: Shelf) -> None:
+        self._gauge = source.gauge
+        self._addresses = [one.address for one in stack.topology.instances if one.service == source.service]
+
+    async def ask(self) -> int | None:
+        """The sum, rounded up; None where one does not answer in time, or does not know the gauge."""
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(_gauge, address, self._gauge) for address in self._addresses)
+        )
+        values = [value for value in answers if value is not None]
+        return math.ceil(sum(values)) if values and len(values) == len(answers) else None
+
+    async def close(self) -> None:
+        """Each question has a connection of its own."""
+
+
+def _gauge(address: str, name: str) -> float | None:
+    """All samples of the metric that a service tells, added; None where it can't be read there."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    # the unmodified opener would honour HTTP_PROXY
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{address}/metrics", timeout=ASK_S) as response:
+            text = response.read().decode("utf-8")
+        samples = [one for family in text_string_to_metric_families(text) for one in family.samples if one.name == name]
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    total = sum(one.value for one in samples)
+    return total if samples and math.isfinite(total) else None
 
 
 async def _copy_databases(truth: Truth, stack: Shelf, out: Path) -> dict[str, str]:

@@ -70,8 +70,7 @@ def _check_books(tree: Tree, books: _Books) -> None:
     for base, sources in ((("sources",), books.sources), (("quiesce", "zero"), books.quiesce.zero)):
         for name, source in sources.items():
             path: Path_ = (*base, name)
-            if bool(source.ledger) == bool(source.database and source.sql):
-                raise tree.error(path, f"{name} is neither a query nor a ledger", "give database: and sql:, or ledger:")
+            _check_source(tree, path, source, at_rest=base != ("sources",))
             if base == ("sources",) and name in _TAKEN:
                 raise tree.error(path, f"{name} is a table already", "give it another name")
     if not 0 < books.quiesce.within <= _QUIESCE_AT_MOST_S:
@@ -82,6 +81,15 @@ def _check_books(tree: Tree, books: _Books) -> None:
         raise tree.error(("maxUnknownShare",), what, "the share of intents that may end unknown, such as 0.05")
     if books.average_order_cents < 0:
         raise tree.error(("averageOrderCents",), f"averageOrderCents: {books.average_order_cents} is below 0")
+
+
+def _check_source(tree: Tree, path: Path_, source: Source, *, at_rest: bool) -> None:
+    """A table is a query or a ledger; whether something is at rest is told by a query or a gauge."""
+    other, keys = ("gauge", ("service", "gauge")) if at_rest else ("ledger", ("ledger",))
+    given = {key for key in source.__struct_fields__ if key != "columns" and getattr(source, key)}
+    if given not in ({"database", "sql"}, set(keys)):
+        remedy = f"give database: and sql:, or {' and '.join(f'{key}:' for key in keys)}"
+        raise tree.error(path, f"{path[-1]} is neither a query nor a {other}", remedy)
 
 
 def _queries(folder: Path) -> list[Path]:

@@ -16,10 +16,14 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service that keeps `ledger.jsonl` in its data folder."""
     columns: dict[str, str] = {}
     """Column → DuckDB type: the table exists with these, even when nothing was written."""
+    service: str = ""
+    """What is asked whether it is at rest: each of this service's instances …"""
+    gauge: str = ""
+    """… for this metric of its own at GET /metrics, beside every proxy; the answer is their sum."""
 
 
 class Quiesce(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing is in flight any more when each query answers 0."""
+    """Nothing is in flight any more when each query and each gauge answers 0."""
 
     within_s: float
     zero: dict[str, Source]

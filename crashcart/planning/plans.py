@@ -192,8 +192,8 @@ def _truth(file: ExperimentFile, project: Project, design: Design) -> Truth:
 
 
 def _check_source(project: Project, design: Design, path: Path_, source: Source) -> None:
-    key, wanted = ("database", "postgres") if source.database else ("ledger", "process")
-    asked = source.database or source.ledger
+    key, wanted = ("database", "postgres") if source.database else ("ledger" if source.ledger else "service", "process")
+    asked = source.database or source.ledger or source.service
     there = [name for name, service in design.services.items() if service.kind == wanted]
     if asked not in there:
         what = f"the books ask {asked!r}, which the design {design.metadata.name!r} does not have"

@@ -40,6 +40,7 @@ class Unplaced:
         self._due: dict[str, tuple[float, Order]] = {}
         for record in self._ledger.read():
             self._take(record)
+        _waiting.set(len(self._due))
 
     def _take(self, record: Mapping[str, Any]) -> None:
         if "done" in record:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +167,66 @@ def test_it_is_not_quiet_while_something_is_left_and_the_wait_is_bounded(databas
     assert not result.quiet
     assert result.pending == {"open": 2}
     assert result.took_s < 5
+
+
+@pytest.fixture
+def metrics() -> Iterator[Callable[[str], str]]:
+    """Services that say at /metrics what they are told to: text → host:port."""
+    with ExitStack() as leaving:
+
+        def serve(text: str) -> str:
+            class Answers(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    self.send_response(200 if self.path == "/metrics" else 404)
+                    self.end_headers()
+                    self.wfile.write(text.encode())
+
+                def log_message(self, *_: object) -> None:
+                    """Say nothing."""
+
+            server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            leaving.callback(server.server_close)
+            leaving.callback(server.shutdown)
+            return f"127.0.0.1:{server.server_port}"
+
+        yield serve
+
+
+class FakeServices(FakeStack):
+    """Replicas of one service."""
+
+    def __init__(self, *addresses: str) -> None:
+        super().__init__({}, {})
+        replicas = (Instance(f"shop[{n}]", "shop", "process", one, None, "", "") for n, one in enumerate(addresses))
+        self.topology = Topology("run", "", "", tuple(replicas), (), "", "")
+
+
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        (("waiting 0\n", "waiting 0.0\n"), 0),
+        (("waiting 0\n", "waiting 2\nother 7\n"), 2),
+        (('waiting{to="a"} 1\nwaiting{to="b"} 2\n',), 3),
+        (("waiting 0.2\n",), 1),
+        (("waiting 0\n", "other 0\n"), None),
+        (("waiting NaN\n",), None),
+        (("<html>",), None),
+        ((), None),
+    ],
+)
+def test_what_a_service_still_has_to_do_is_told_by_its_own_gauge_all_replicas_together(
+    metrics: Callable[[str], str], texts: tuple[str, ...], left: int | None
+) -> None:
+    zero = {"left": Source(service="shop", gauge="waiting")}
+    result = wait_quiesced(_truth({}, zero, within_s=0.1), FakeServices(*map(metrics, texts)))
+    assert (result.quiet, result.pending) == (left == 0, {"left": left})
+
+
+def test_a_service_that_is_gone_is_never_quiet(metrics: Callable[[str], str], free_port: int) -> None:
+    zero = {"left": Source(service="shop", gauge="waiting")}
+    stack = FakeServices(metrics("waiting 0\n"), f"127.0.0.1:{free_port}")
+    assert wait_quiesced(_truth({}, zero, within_s=0.1), stack).pending == {"left": None}
 
 
 def test_a_server_that_does_not_answer_is_never_quiet(free_port: int) -> None:
