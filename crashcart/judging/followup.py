@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from crashcart.judging.numbers import rounded
+from crashcart.judging.shared import one_query
 from crashcart.judging.shoppers import cohort_labels, confirm
 from crashcart.judging.tape import Tape, open_tape
 from crashcart.model.verdict import FailedOrder, FollowUp
@@ -94,15 +95,14 @@ def read_follow_ups(tape: Tape) -> FollowUps:
     import duckdb
 
     tape.database.execute(_FAILED)
-    sql = tape.plan.truth.follow_up_sql.strip().rstrip(";")
+    sql = tape.plan.truth.follow_up_sql
     started = tape.first("load-started")
-    trouble = "" if sql else "no data: the project has no follow-up.sql"
-    if sql and started is None:
+    trouble = "" if sql.strip() else "no data: the project has no follow-up.sql"
+    if not trouble and started is None:
         trouble = "no data: the load never started"
     try:
-        tape.database.execute(
-            _TOLD.format(sql=_NOBODY_TOLD if trouble else sql), [float(started.data["t0_wall"]) if started else 0.0]
-        )
+        query = _NOBODY_TOLD if trouble else one_query(tape.database, sql)
+        tape.database.execute(_TOLD.format(sql=query), [float(started.data["t0_wall"]) if started else 0.0])
     except duckdb.Error as error:
         trouble = tape.why_unreadable(error)
         tape.database.execute(_TOLD.format(sql=_NOBODY_TOLD), [0.0])

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from crashcart.judging.numbers import percent
+from crashcart.judging.shared import one_query
 from crashcart.judging.shoppers import Shoppers
 from crashcart.judging.tape import Tape
 from crashcart.judging.validity import not_undone
@@ -27,7 +28,7 @@ def _judge(tape: Tape, invariant: Invariant, doubt: str, broken: str) -> Invaria
 
     try:
         violations, witnesses = _witnesses(tape, invariant)
-        examined = int(tape.rows(_plain(invariant.examined_sql))[0][0])
+        examined = int(tape.rows(one_query(tape.database, invariant.examined_sql))[0][0])
     except duckdb.Error as error:
         return _result(invariant, Outcome.INCONCLUSIVE, tape.why_unreadable(error))
     if violations:
@@ -45,17 +46,14 @@ def _judge(tape: Tape, invariant: Invariant, doubt: str, broken: str) -> Invaria
 
 
 def _witnesses(tape: Tape, invariant: Invariant) -> tuple[int, tuple[Witness, ...]]:
-    tape.database.execute(f"CREATE OR REPLACE TEMP TABLE witnesses AS FROM (\n{_plain(invariant.sql)}\n)")
+    query = one_query(tape.database, invariant.sql)
+    tape.database.execute(f"CREATE OR REPLACE TEMP TABLE witnesses AS FROM (\n{query}\n)")
     counted = int(tape.rows("SELECT count(*) FROM witnesses")[0][0])
     if not counted:
         return 0, ()
     # Sorted by their columns from left to right, so that it is always the same ones that are shown.
     rows = tape.rows("SELECT to_json(w) FROM (FROM witnesses ORDER BY ALL LIMIT ?) AS w", [WITNESSES])
     return counted, tuple(Witness(msgspec.json.decode(row, type=dict[str, Any])) for (row,) in rows)
-
-
-def _plain(sql: str) -> str:
-    return sql.strip().rstrip(";")
 
 
 def _broken(tape: Tape) -> str:

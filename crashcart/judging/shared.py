@@ -43,8 +43,7 @@ def make_shared(database: DuckDBPyConnection, truth: Truth) -> dict[str, str]:
             for source, columns in stand_ins.items():
                 inner = ", ".join(f"{named(column)} {kind}" for column, kind in columns.items())
                 database.execute(f"CREATE TABLE {named(source)} ({inner})")
-            query = sql.strip().rstrip(";")
-            database.execute(f"CREATE TABLE {named(name)} AS FROM (\n{query}\n)")
+            database.execute(f"CREATE TABLE {named(name)} AS FROM (\n{one_query(database, sql)}\n)")
         except duckdb.Error as error:
             mind_the_machine(error)
             unmade[name] = str(error).splitlines()[0]
@@ -52,6 +51,20 @@ def make_shared(database: DuckDBPyConnection, truth: Truth) -> dict[str, str]:
             for source in stand_ins:
                 database.execute(f"DROP TABLE IF EXISTS {named(source)}")
     return unmade
+
+
+def one_query(database: DuckDBPyConnection, sql: str) -> str:
+    """The query, to be put between parentheses. duckdb.Error where it is anything but one SELECT that stands by itself.
+
+    Queries come with a recording, which may be somebody else's. A second statement could write into its folder, drop
+    what the next query asks for, or answer in place of the first.
+    """
+    import duckdb
+
+    kinds = [statement.type for statement in database.extract_statements(sql)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise duckdb.InvalidInputException("it is not one query: write one SELECT, and nothing before or after it")
+    return sql.strip().rstrip(";")
 
 
 def named(name: str) -> str:

@@ -11,7 +11,9 @@ from itertools import accumulate
 
 import msgspec
 
+from crashcart.judging.shared import one_query
 from crashcart.judging.tape import Tape
+from crashcart.recorder.reading import quoted
 
 REFUSED = ("declined", "sold_out")
 """Refusals of business: neither good nor bad where the books confirm them."""
@@ -156,12 +158,12 @@ def confirm(tape: Tape) -> str:
     """Make the table `recording.confirmed`; why it is empty, where the books could not be asked."""
     import duckdb
 
-    sql = tape.plan.truth.exclusions_sql.strip().rstrip(";")
-    if not sql:
+    sql = tape.plan.truth.exclusions_sql
+    if not sql.strip():
         tape.database.execute(_NOTHING_CONFIRMED)
         return "the project has no exclusions.sql"
     try:
-        tape.database.execute(_CONFIRMED.format(sql=sql + "\n"))
+        tape.database.execute(_CONFIRMED.format(sql=one_query(tape.database, sql) + "\n"))
     except duckdb.Error as error:
         why = tape.why_unreadable(error)
         tape.database.execute(_NOTHING_CONFIRMED)
@@ -171,8 +173,8 @@ def confirm(tape: Tape) -> str:
 
 def _meant(tape: Tape) -> str:
     """The phase of `intended_s`, as the load labels it: what was meant for after the last phase belongs to that."""
-    cases = " ".join(f"WHEN intended_s < {phase.end_s!r} THEN '{phase.name}'" for phase in tape.plan.phases)
-    return f"CASE WHEN intended_s IS NULL THEN '' {cases} ELSE '{tape.plan.phases[-1].name}' END"
+    cases = " ".join(f"WHEN intended_s < {phase.end_s!r} THEN {quoted(phase.name)}" for phase in tape.plan.phases)
+    return f"CASE WHEN intended_s IS NULL THEN '' {cases} ELSE {quoted(tape.plan.phases[-1].name)} END"
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,8 @@ def test_all_that_the_projects_of_this_repository_ask_can_be_asked(project: Path
         ({"sql": "SELECT refrence FROM orders"}, "invariants/no-double-charge.sql", "refrence"),
         ({"examined_sql": "SELECT count(*) FROM nothing"}, "invariants/no-double-charge.sql", "nothing"),
         ({"sql": "SELECT name FROM recording.series"}, "invariants/no-double-charge.sql", '"name" not found'),
+        ({"examined_sql": "SELECT 1; SELECT 9"}, "invariants/no-double-charge.sql", "it is not one query"),
+        ({"sql": "CREATE TABLE mine AS SELECT 1"}, "invariants/no-double-charge.sql", "it is not one query"),
     ],
 )
 def test_an_invariant_that_can_not_be_asked_is_named(

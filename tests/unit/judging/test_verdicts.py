@@ -254,6 +254,37 @@ def test_queries_that_come_with_a_recording_reach_nothing_else_and_never_pass(
     assert not Path("/tmp/crashcart-evil.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [
+        ("sql", "); COPY (SELECT 1) TO '{folder}/evil.csv' (FORMAT csv); FROM (SELECT 1"),
+        ("sql", "; CREATE TABLE evil AS SELECT 1"),
+        ("examined_sql", "; COPY (SELECT 1) TO '{folder}/evil.csv' (FORMAT csv); SELECT 9"),
+        ("examined_sql", "; ATTACH '{folder}/evil.csv'; SELECT 9"),
+        ("exclusions_sql", "); COPY (SELECT 1) TO '{folder}/evil.csv' (FORMAT csv); FROM (SELECT 1"),
+        ("follow_up_sql", "); COPY (SELECT 1) TO '{folder}/evil.csv' (FORMAT csv); FROM (SELECT 1"),
+        ("shared", "); COPY (SELECT 1) TO '{folder}/evil.csv' (FORMAT csv); FROM (SELECT 1"),
+    ],
+)
+def test_a_query_that_comes_with_a_recording_is_one_and_writes_nothing_into_its_folder(
+    run: MadeUp, judged: Judged, tmp_path: Path, query: str, more: str
+) -> None:
+    truth, first = run.plan.truth, run.plan.truth.invariants[0]
+    hostile = f"{first.sql if query == 'sql' else 'SELECT 7'}{more.format(folder=tmp_path / 'run')}"
+    if query.endswith("sql") and hasattr(first, query):
+        changed = msgspec.structs.replace(truth, invariants=(msgspec.structs.replace(first, **{query: hostile}),))
+    else:
+        value = {"evil": hostile} if query == "shared" else hostile
+        changed = msgspec.structs.replace(truth, **{query: value})
+    run.plan = msgspec.structs.replace(run.plan, truth=changed)
+    verdict = judged(run)
+    assert (tmp_path / "run" / "plan.json").exists()
+    assert not (tmp_path / "run" / "evil.csv").exists()
+    if hasattr(first, query):
+        assert verdict.invariants[0].outcome is Outcome.INCONCLUSIVE
+        assert "one query" in verdict.invariants[0].reason or "syntax error" in verdict.invariants[0].reason
+
+
 def test_a_recording_that_expects_nothing_is_no_pass(run: MadeUp, judged: Judged) -> None:
     truth = msgspec.structs.replace(run.plan.truth, invariants=())
     run.plan = msgspec.structs.replace(run.plan, objectives=(), recovery=None, truth=truth)
