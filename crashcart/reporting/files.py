@@ -16,7 +16,10 @@ def write_text(path: Path, text: str) -> Path:
     """UTF-8 with plain newlines, by way of a file beside it. CannotWrite says why it could not be."""
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.unlink(missing_ok=True)
+        # made anew: in a folder that somebody else packed, that name may be a link to a file of the reader's own
+        with partial.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -59,6 +59,20 @@ def test_reports_of_another_verdict_do_not_pass_for_these(failed: Made, recordin
     assert "report.html" in unwritten(recording, msgspec.structs.replace(failed.verdict, headline="another"))
 
 
+@pytest.mark.parametrize("name", ["report.html", ".report.html.partial"])
+def test_links_that_lie_in_somebody_elses_recording_are_replaced_and_not_written_through(
+    tmp_path: Path, name: str
+) -> None:
+    mine, recording = tmp_path / "mine.txt", tmp_path / "recording"
+    mine.write_text("mine")
+    recording.mkdir()
+    (recording / name).symlink_to(mine)
+    page = write_text(recording / "report.html", "theirs")
+    assert (page.read_text(), page.is_symlink()) == ("theirs", False)
+    assert mine.read_text() == "mine"
+    assert [file.name for file in recording.iterdir()] == ["report.html"]
+
+
 def test_what_stood_there_before_still_does_where_there_is_no_room(tmp_path: Path) -> None:
     path = write_text(tmp_path / "a.txt", "before")
     with room_for(100), pytest.raises(CannotWrite, match=r"a\.txt: cannot write: .*\n  choose a folder"):
