@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, cast
@@ -61,7 +62,7 @@ def main() -> None:
         error.show()
         sys.exit(ExitStatus.USAGE)
     except CrashcartError as error:
-        last_word(f"crashcart: {error}")
+        last_word(_visible(f"crashcart: {error}"))
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
@@ -71,7 +72,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the top of the process: whatever it is, say so in one line and keep the trace
         if keys.pressed:  # DuckDB makes an error of its own of a Ctrl-C
             sys.exit(ExitStatus.INTERRUPTED)
-        last_word(f"crashcart: an error of our own: {error!r}\n  {_keep_trace()}")
+        last_word(_visible(f"crashcart: an error of our own: {error!r}\n  {_keep_trace()}"))
         sys.exit(ExitStatus.OURS)
     sys.exit(status if isinstance(status, int) else ExitStatus.PASS)
 
@@ -87,6 +88,12 @@ class _Keys:
     def _on_press(self, number: int, frame: FrameType | None) -> None:
         self.pressed = True
         signal.default_int_handler(number, frame)
+
+
+def _visible(text: str) -> str:
+    from crashcart.reporting.words import visible
+
+    return visible(text)
 
 
 def _keep_trace() -> str:
@@ -109,14 +116,20 @@ def project_of(ctx: click.Context) -> Project:
 
 
 def console_for(*, stderr: bool = False) -> Console:
-    """Where text for people goes."""
-    from rich.console import Console
+    """Where text for people goes. Whatever it says, in whatever table: control characters in it are not obeyed."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     from crashcart.cli.screen import Screen
 
     class Ours(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # not SystemExit(1): that would say that something failed its objective
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for piece in super().render(renderable, options):
+                # what moves the cursor of our own tables is marked as control
+                yield piece if piece.control else Segment(_visible(piece.text), piece.style)
 
     screen = cast("IO[str]", Screen(sys.stderr if stderr else sys.stdout))
     return Ours(file=screen, stderr=stderr, highlight=False)

@@ -13,6 +13,9 @@ NBSP = "\u00a0"
 NONE = "–"
 """Shown where there is no value: not measured, no events."""
 
+_OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn")
+"""Unicode's categories of what moves, hides or turns text round, and of what is no character at all."""
+
 MAX_TEXT = 400
 """Longest piece of text from the shop that is shown; what follows is cut, visibly."""
 
@@ -20,8 +23,20 @@ MAX_TEXT = 400
 def clean(text: str, *, longest: int = MAX_TEXT) -> str:
     """Text from the shop without what a terminal or a browser would obey (control and direction characters)."""
     text = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    shown = "".join("\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") else char for char in text)
+    shown = "".join(char if _is_shown(char) else "\ufffd" for char in text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def _is_shown(char: str) -> bool:
+    return unicodedata.category(char) not in _OBEYED
+
+
+def visible(text: str) -> str:
+    """Text of several lines without what a terminal would obey; lines and tabs are kept."""
+    if text.isprintable():
+        return text
+    kept = ("\n", "\t")
+    return "".join(char if char in kept or _is_shown(char) else "\ufffd" for char in text)
 
 
 def value(thing: object) -> str:

@@ -61,19 +61,20 @@ def stack_status(design: str, console: Console) -> int:
 
 
 def stack_logs(design: str, instance: str | None, *, follow: bool) -> None:
-    """One instance's log, or the last lines of each."""
+    """One instance's log, or the last lines of each; what services wrote is shown and not obeyed."""
+    from crashcart.reporting import words
     from crashcart.runtimes import standing
 
     topology = _standing(design)
     if instance is not None:
         for line in standing.logs(topology, instance, follow=follow):
-            click.echo(line)
+            click.echo(words.visible(line))
         return
     if follow:
         raise UsageError("whose log?", remedy="crashcart stack logs checkout[0] --follow")
     for one in topology.instances:
         for line in standing.logs(topology, one.name, lines=5):
-            click.echo(f"{one.name}: {line}")
+            click.echo(f"{one.name}: {words.visible(line)}")
 
 
 def _standing(design: str) -> Topology:
