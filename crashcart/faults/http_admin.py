@@ -19,6 +19,7 @@ from crashcart.model.design import Design
 from crashcart.model.errors import CrashcartError, UsageError
 from crashcart.model.fault import Step
 from crashcart.model.plan import Counted, Effect, PlannedFault
+from crashcart.model.secrets import HIDDEN
 from crashcart.model.slo import Selector, parse_selector
 from crashcart.model.topology import Topology
 from crashcart.ports import FaultKind, World
@@ -147,7 +148,8 @@ def _call(step: Step, which: str) -> None:
         connection.close()
     if not 200 <= response.status < 300:
         remedy = "the service's own log says more"
-        raise CrashcartError(f"status {response.status}: {said[:200]}", where=where, remedy=remedy)
+        told = said.replace(token, HIDDEN) if token else said  # some repeat what they were asked, header by header
+        raise CrashcartError(f"status {response.status}: {told[:200]}", where=where, remedy=remedy)
 
 
 FAULT: FaultKind = Admin()

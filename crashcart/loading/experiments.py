@@ -8,10 +8,11 @@ from pathlib import Path
 
 from crashcart.loading.decode import decode
 from crashcart.loading.overrides import overridden
-from crashcart.loading.yamltree import Path_, Tree, read_tree
+from crashcart.loading.yamltree import Path_, Tree, dotted, read_tree
 from crashcart.model.errors import BadFile
 from crashcart.model.experiment import Experiment
 from crashcart.model.hints import did_you_mean
+from crashcart.model.secrets import secrets_in
 from crashcart.model.units import Duration, parse_duration
 
 API_VERSION = "crashcart/v1"
@@ -50,6 +51,14 @@ def check_head(tree: Tree, kind: str, api_version: str = API_VERSION) -> None:
             raise tree.error((key,), shown, f"write {key}: {wanted}")
 
 
+def check_no_secrets(tree: Tree) -> None:
+    """BadFile where a password or token stands: what an experiment says is in its recording, fault log and report."""
+    for path in secrets_in(tree.data):
+        what = f"{dotted(path)}: a secret would stand in every recording and report"
+        remedy = "leave it out: services have the run's own ADMIN_TOKEN, which http/admin sends and nobody records"
+        raise tree.error(path, what, remedy)
+
+
 def read_experiment(path: Path, shown_as: str, overrides: Sequence[str] = ()) -> ExperimentFile:
     """One experiment from its file, with `path.to.key=value` overrides laid over it."""
     return experiment_from_tree(overridden(read_tree(path, shown_as), overrides))
@@ -58,6 +67,7 @@ def read_experiment(path: Path, shown_as: str, overrides: Sequence[str] = ()) ->
 def experiment_from_tree(tree: Tree) -> ExperimentFile:
     """One experiment from its tree. BadFile where it isn't one."""
     check_head(tree, "Experiment")
+    check_no_secrets(tree)
     data = {key: value for key, value in tree.data.items() if key != "faults"}
     data["faults"] = [_fault(tree, index, item) for index, item in enumerate(_fault_items(tree))]
     invariants = _invariants_of(tree)

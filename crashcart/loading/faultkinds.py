@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from crashcart.loading.decode import decode
-from crashcart.loading.experiments import check_head
+from crashcart.loading.experiments import check_head, check_no_secrets
 from crashcart.loading.yamltree import Path_, Tree, read_tree
 from crashcart.model.design import Metadata
 from crashcart.model.hints import did_you_mean
@@ -150,6 +150,7 @@ def read_fault_kind(path: Path, shown_as: str) -> NamedKind:
     """One named kind. BadFile for parameters that are not used, used that are not there, or defaults that can't be."""
     tree = read_tree(path, shown_as)
     check_head(tree, "FaultKind")
+    check_no_secrets(tree)
     document = decode(tree, _Document)
     name = document.metadata.name
     if not _NAME.fullmatch(name):

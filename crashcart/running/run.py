@@ -17,6 +17,7 @@ from crashcart.books import get_ready
 from crashcart.model.errors import BootError, ControlPlaneError, NotUndone
 from crashcart.model.plan import Plan
 from crashcart.model.recording import FILES
+from crashcart.model.secrets import as_recorded
 from crashcart.model.slo import Selector
 from crashcart.ports import FaultInjector, LoadControl, MetricsReader, Stack, Watchdog
 from crashcart.recorder import Recorder
@@ -56,7 +57,7 @@ class _Run:
         self.not_undone: list[str] = []
 
     def go(self) -> Ended:
-        plan_json = msgspec.json.format(msgspec.json.encode(self.plan), indent=1)
+        plan_json = msgspec.json.format(msgspec.json.encode(as_recorded(self.plan)), indent=1)
         (self.prepared.out / FILES["plan"]).write_bytes(plan_json + b"\n")
         try:
             with self.interrupts.handled():

@@ -13,6 +13,7 @@ from crashcart.loading.project import BOOKS_FILE
 from crashcart.loading.textfile import read_text
 from crashcart.model.errors import BadFile, UsageError
 from crashcart.model.plan import Plan
+from crashcart.model.secrets import as_recorded
 from crashcart.planning import Request, plan
 from crashcart.wiring.runtimes import lacks_of, runtime_name
 
@@ -77,7 +78,7 @@ def _rehearse(project: Project) -> None:
 
 def plan_json(made: Plan) -> str:
     """As `plan.json` in the recording."""
-    return msgspec.json.format(msgspec.json.encode(made), indent=1).decode()
+    return msgspec.json.format(msgspec.json.encode(as_recorded(made)), indent=1).decode()
 
 
 def _check_names(plans: Sequence[Plan]) -> None:

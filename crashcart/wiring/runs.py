@@ -101,7 +101,7 @@ def run_in(
     from crashcart.running import Prepared, run
 
     out = _new_recording(bench.runs_dir, made.name, run_id)
-    prepared = Prepared(made, run_id, bench.project.root, out, bench.commit, bench.machine, os.environ, hold)
+    prepared = Prepared(made, run_id, bench.project.root, out, bench.commit, bench.machine, _told_to_the_load(), hold)
     not_undone: NotUndone | None = None
     unkept = ""
     try:
@@ -147,6 +147,11 @@ def _no_room(error: Exception, out: Path) -> Exception:
         where=str(out),
         remedy="make room (`crashcart runs prune --keep 5`), or name another folder with --out",
     )
+
+
+def _told_to_the_load() -> dict[str, str]:
+    """What of the user's environment it needs to find its modules. The rest may be secret, or change what it does."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "CRASHCART_"))}
 
 
 def _new_recording(runs_dir: Path, name: str, run_id: str) -> Path:

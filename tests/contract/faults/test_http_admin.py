@@ -48,10 +48,12 @@ class Admin:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
                 admin.asked.append((self.command, self.path, body))
+                # as frameworks do whose error pages show the request
+                said = str(self.headers).encode() if admin.answer >= 400 else b"{}"
                 self.send_response(admin.answer if allowed else 401)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(said)
 
             def do_DELETE(self) -> None:
                 self.do_POST()
@@ -108,6 +110,7 @@ def test_a_refusal_is_an_error_that_names_the_call_and_not_the_token(admin: Admi
     admin.answer = 422
     with pytest.raises(CrashcartError, match=r"psp\[0\] POST /admin/behaviour: status 422") as refused:
         KIND.apply(_step(topology), EndingWorld(topology))
+    assert "Bearer ***" in str(refused.value)
     assert TOKEN not in str(refused.value)
 
 
