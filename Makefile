@@ -33,15 +33,21 @@ demo: .venv/project ## boot the shop, take a card processor away at peak, print 
 	@$(PY) -m crashcart run --yes $(DEMO)
 
 .PHONY: nightly
-nightly: .venv/project ## every experiment tagged nightly, what changed since last night, then the long tests
+nightly: .venv/project ## every experiment tagged nightly, what changed since last night, the long tests, the audit
 	@$(PY) -m crashcart setup
 	@status=0; $(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes --runtime $(RUNTIME) || status=$$?; \
 	if [ $$status != 2 ]; then $(PY) -m crashcart diff last-night || true; fi; \
 	$(PY) -m pytest tests/e2e -m nightly || { [ $$status != 0 ] || status=1; }; \
+	$(MAKE) .venv-audit/locked || true; \
+	$(PY) -m tests.audit || { audit=$$?; case $$audit/$$status in 1/[03]) status=1;; */0) status=$$audit;; esac; }; \
 	exit $$status
 
+.PHONY: audit
+audit: .venv/project .venv-audit/locked ## known vulnerabilities of all locked packages: 1 there are some, 3 nobody could tell
+	@$(PY) -m tests.audit
+
 .PHONY: test
-test: check ## check, then the tests: unit, contract, end to end (but the long ones, see nightly)
+test: check .venv-audit/locked ## check, then the tests: unit, contract, end to end (but the long ones, see nightly)
 	@$(PY) -m crashcart setup
 	@# most of these wait for servers and processes, so several go on at once …
 	@$(PY) -m pytest -n 4 -m "not docker" --durations=20 tests/unit tests/contract
@@ -77,11 +83,13 @@ lock: .venv/project ## resolve the dependencies again into requirements.lock
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file loadtests/requirements.lock
 	@echo 'grafana-client>=5.0' | $(PY) -m uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-grafana.lock
-	@echo "requirements.lock, stack/images/requirements.lock, loadtests/requirements.lock and requirements-grafana.lock written; 'make test' installs and tries them"
+	@echo 'pip-audit>=2.10' | $(PY) -m uv pip compile - --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements-audit.lock
+	@echo "requirements.lock, stack/images/requirements.lock, loadtests/requirements.lock, requirements-grafana.lock and requirements-audit.lock written; 'make test' installs and tries them"
 
 .PHONY: clean
 clean: ## remove what make and the tools made here (not runs/, not the per-user cache)
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@rm -rf .venv .venv-audit .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # ---- the virtual environment: stamps are written last, so one that was interrupted is made again from nothing
@@ -103,6 +111,13 @@ clean: ## remove what make and the tools made here (not runs/, not the per-user 
 	"$$chosen" -m venv --clear .venv; \
 	echo "installing $$(grep -c == requirements.lock) locked packages, a minute or two …"; \
 	$(PY) -m pip install --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+# pip-audit's own: what it needs is nothing of ours, and some of it would not go with what we need
+.venv-audit/locked: requirements-audit.lock .venv/locked
+	@echo "making .venv-audit …"
+	@$(PY) -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --require-hashes --requirement requirements-audit.lock
 	@touch $@
 
 .venv/project: .venv/locked pyproject.toml

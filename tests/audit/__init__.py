@@ -1,0 +1,1 @@
+"""Whether any locked package has a known vulnerability: `python -m tests.audit`."""
