@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,8 +37,11 @@ TRIES = 5
 
 class _Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        assert isinstance(self.server, _Server)
+        self.server.heard += 1
         page = b"x" * (PAGE_BYTES if self.path == "/long" else 2)
         self.send_response(200)
         self.send_header("Content-Length", str(len(page)))
@@ -49,6 +54,12 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    heard = 0
+    """Connections that were made and requests that came."""
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        self.heard += 1
+        return super().get_request()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Cut connections are what is tested here."""
@@ -60,6 +71,7 @@ class Client:
 
     host: str
     port: int
+    server: _Server
     connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str = "/") -> int:
@@ -72,6 +84,11 @@ class Client:
         except (OSError, http.client.HTTPException):
             self.close()
             raise
+
+    def ms(self) -> float:
+        began = time.monotonic()
+        self.get()
+        return (time.monotonic() - began) * 1000
 
     def kb_s(self) -> float:
         began = time.monotonic()
@@ -99,7 +116,7 @@ def client(small_stack: SmallStack) -> Iterator[Client]:
     port = held.take()
     upstream = f"127.0.0.1:{server.server_address[1]}"
     Toxiproxy(small_stack.topology.toxiproxy_api).create_proxy(PROXY, f"127.0.0.1:{port}", upstream)
-    made = Client("127.0.0.1", port)
+    made = Client("127.0.0.1", port, server)
     try:
         assert made.get() == 2
         yield made
@@ -123,6 +140,15 @@ def _done(stack: SmallStack, kind: str, *, slices: Slices = (), **settings: Any)
         yield fault, step
     finally:
         fault.undo(step, stack)
+
+
+def _heard_on(connection: socket.socket) -> bytes:
+    """What still comes, to its end."""
+    heard = b""
+    with contextlib.suppress(ConnectionError):
+        while some := connection.recv(1 << 16):
+            heard += some
+    return heard
 
 
 def _fails(client: Client, *errors: type[Exception], path: str = "/") -> None:
@@ -160,12 +186,45 @@ def test_a_reset_comes_as_late_as_was_set(small_stack: SmallStack, client: Clien
     assert client.well()
 
 
+@pytest.mark.parametrize("direction", ["downstream", "upstream"])
+@pytest.mark.parametrize("latency_ms", [20, 60, 300])
+def test_a_slow_link_has_the_declared_latency(
+    small_stack: SmallStack, client: Client, latency_ms: int, direction: str
+) -> None:
+    off_by_ms = max(0.1 * latency_ms, 2.0)
+    without_ms = min(client.ms() for _ in range(TRIES))
+    with _done(small_stack, "latency", latency=f"{latency_ms}ms", direction=direction):
+        added_ms = [client.ms() - without_ms for _ in range(2 * TRIES)]
+    # a busy machine makes a request late and never early: so none may be too early, and the best not too late
+    assert min(added_ms) >= latency_ms - off_by_ms
+    assert min(added_ms) <= latency_ms + off_by_ms
+    assert min(client.ms() for _ in range(TRIES)) <= without_ms + off_by_ms
+
+
+def test_while_a_link_is_down_no_byte_passes_either_way(small_stack: SmallStack, client: Client) -> None:
+    held = client.connection
+    assert held is not None
+    assert held.sock is not None
+    with _done(small_stack, "down"):
+        before = client.server.heard
+        with contextlib.suppress(OSError):
+            held.sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert _heard_on(held.sock) == b""
+        for _ in range(TRIES):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((client.host, client.port), timeout=PATIENCE_S)
+        assert client.server.heard == before
+    client.close()
+    wait_until(client.well)
+    assert client.server.heard > before
+
+
 @pytest.mark.parametrize("rate_kb_s", [100, 400])
 def test_a_narrow_link_has_the_declared_rate(small_stack: SmallStack, client: Client, rate_kb_s: int) -> None:
     assert client.kb_s() > 2 * rate_kb_s
     with _done(small_stack, "bandwidth", rate_kb_s=rate_kb_s):
         best = max(client.kb_s() for _ in range(TRIES))
-    assert 0.85 * rate_kb_s <= best <= 1.15 * rate_kb_s
+    assert 0.9 * rate_kb_s <= best <= 1.1 * rate_kb_s
     assert max(client.kb_s() for _ in range(TRIES)) > 2 * rate_kb_s
 
 
@@ -255,7 +314,7 @@ def test_a_control_plane_that_hangs_keeps_no_fault_from_being_undone(
 
 
 def test_clients_that_wait_for_their_reset_do_not_hold_up_the_undo(small_stack: SmallStack, client: Client) -> None:
-    waiting = [Client(client.host, client.port) for _ in range(8)]
+    waiting = [Client(client.host, client.port, client.server) for _ in range(8)]
     with _done(small_stack, "reset", after="1s"):
         threads = [threading.Thread(target=one.well) for one in waiting]
         for thread in threads:

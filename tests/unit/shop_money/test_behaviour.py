@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from crashcart.model.chance import binomial_tail
 from stack.kit.problems import Problem
 from stack.thirdparty.behaviour import UNDISTURBED, Behaviour, Conduct, parse
 
@@ -42,7 +43,18 @@ def test_a_share_of_requests_fails_and_the_same_ones_with_the_same_seed() -> Non
 
     assert failed(7) == failed(7)
     assert failed(7) != failed(8)
-    assert 250 < sum(failed(7)) < 350
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.9])
+def test_the_share_that_fails_is_the_declared_one_as_nearly_as_chance_has_it(share: float) -> None:
+    asked = 5000
+    for seed in range(5):
+        conduct = Conduct(seed)
+        conduct.become(Behaviour(fail_share=share))
+        failed = sum(conduct.fate(f"key-{number}", "visa").fail for number in range(asked))
+        # the exact binomial interval that holds 99.98 % of what chance brings
+        assert binomial_tail(failed, asked, share) > 1e-4
+        assert binomial_tail(asked - failed, asked, 1 - share) > 1e-4
 
 
 def test_a_key_asked_again_draws_again() -> None:
