@@ -19,6 +19,18 @@ from crashcart.processes import processes_of_run
 from crashcart.safety.faultlog import open_steps, read_log
 
 ROOT = Path(__file__).parents[2]
+CANARY = "canary-5d0c"
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": f"{CANARY}-aws",
+    "DATABASE_URL": f"postgresql://shop:{CANARY}-dsn@db.example/shop",
+    "PGPASSWORD": f"{CANARY}-pg",
+    "GRAFANA_TOKEN": f"{CANARY}-grafana",
+    "ADMIN_TOKEN": f"{CANARY}-admin",
+    # nobody listens there: what would be sent by way of it is lost, and the run with it
+    "HTTP_PROXY": f"http://me:{CANARY}-proxy@127.0.0.1:9",
+    "http_proxy": f"http://me:{CANARY}-proxy@127.0.0.1:9",
+}
+"""What a user's shell may hold, and no file of a run."""
 TINY = ROOT / "tests" / "projects" / "tiny"
 
 
@@ -167,6 +179,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, toolbox: object) -> Harne
     """The tiny project after one whole run of its experiment: for tests that only read."""
     assert toolbox
     harness = _harness(TINY, tmp_path_factory.mktemp("finished"))
+    kept = {name: value for name, value in harness.environment.items() if name.lower() != "no_proxy"}
+    harness = Harness(harness.project, harness.runs, {**kept, **SECRETS})
     done = harness.run_on_time("shelf-gone")
     assert done.returncode == 0, done.stdout + done.stderr
     return harness
