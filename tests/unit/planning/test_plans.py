@@ -63,6 +63,8 @@ def test_a_looser_objective_brings_the_cohorts_down_with_it() -> None:
         ("design: reference", "design: refrence", 10, 'did you mean "reference"?'),
         ("profile: steady", "profile: stedy", 11, 'did you mean "steady"?'),
         ("peak_per_s: 40", "peak_per_s: 0", 11, "is not in (0,"),
+        ("peak_per_s: 40", "peak_per_s: 1000000000", 11, "is not in (0,"),
+        ("recovery: 30s", "recovery: 90000s", 12, "the timeline takes 25 h"),
         ("link: payments.psp-a", "link: payments.psp-c", 14, "has no link payments.psp-c"),
         ("link: payments.psp-a", "lnk: payments.psp-a", 14, "unknown key"),
         ("toxiproxy/down", "toxiproxy/dwon", 14, 'did you mean "toxiproxy/down"?'),
