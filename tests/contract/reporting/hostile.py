@@ -86,7 +86,8 @@ def _spoil(thing: Any) -> Any:
 
 
 def _spoil_document(kind: type[msgspec.Struct], data: bytes) -> bytes:
-    return msgspec.json.encode(_spoil(msgspec.json.decode(data, type=kind)))
+    """With the end of a line where there was one."""
+    return msgspec.json.encode(_spoil(msgspec.json.decode(data, type=kind))) + data[len(data.rstrip(b"\n")) :]
 
 
 def _spoil_events(data: bytes) -> bytes:
