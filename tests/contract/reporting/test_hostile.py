@@ -98,6 +98,16 @@ def test_no_script_gets_into_the_page_by_its_escaping_alone(page: Page, folder: 
 
 
 @in_chromium
+@pytest.mark.parametrize("width", [390, 1280])
+def test_texts_without_a_place_to_break_make_nothing_wider_than_the_screen(
+    page: Page, verdict: Verdict, folder: Path, width: int
+) -> None:
+    assert verdict.experiment
+    page.show(folder / "report.html", width=width)
+    assert page.value("document.documentElement.scrollWidth") <= width
+
+
+@in_chromium
 @pytest.mark.parametrize("policy", [True, False], ids=["with-its-policy", "with-neither"])
 def test_where_an_escape_was_forgotten_the_policy_alone_lets_no_script_run(
     page: Page, folder: Path, *, policy: bool
