@@ -7,6 +7,7 @@ import http.client
 import http.server
 import signal
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -192,13 +193,14 @@ def test_a_slow_link_has_the_declared_latency(
     small_stack: SmallStack, client: Client, latency_ms: int, direction: str
 ) -> None:
     off_by_ms = max(0.1 * latency_ms, 2.0)
-    without_ms = min(client.ms() for _ in range(TRIES))
+    without_ms = min(client.ms() for _ in range(5 * TRIES))
     with _done(small_stack, "latency", latency=f"{latency_ms}ms", direction=direction):
-        added_ms = [client.ms() - without_ms for _ in range(2 * TRIES)]
-    # a busy machine makes a request late and never early: so none may be too early, and the best not too late
-    assert min(added_ms) >= latency_ms - off_by_ms
-    assert min(added_ms) <= latency_ms + off_by_ms
-    assert min(client.ms() for _ in range(TRIES)) <= without_ms + off_by_ms
+        added_ms: list[float] = []
+        # a busy machine makes a request late and never early: so none may be too early, and the best not too late
+        while len(added_ms) < 2 * TRIES or (min(added_ms) > latency_ms + off_by_ms and len(added_ms) < 10 * TRIES):
+            added_ms.append(client.ms() - without_ms)
+    assert latency_ms - off_by_ms <= min(added_ms) <= latency_ms + off_by_ms
+    assert min(client.ms() for _ in range(10 * TRIES)) <= without_ms + off_by_ms
 
 
 def test_while_a_link_is_down_no_byte_passes_either_way(small_stack: SmallStack, client: Client) -> None:
@@ -223,8 +225,10 @@ def test_while_a_link_is_down_no_byte_passes_either_way(small_stack: SmallStack,
 def test_a_narrow_link_has_the_declared_rate(small_stack: SmallStack, client: Client, rate_kb_s: int) -> None:
     assert client.kb_s() > 2 * rate_kb_s
     with _done(small_stack, "bandwidth", rate_kb_s=rate_kb_s):
-        best = max(client.kb_s() for _ in range(TRIES))
-    assert 0.9 * rate_kb_s <= best <= 1.1 * rate_kb_s
+        # Toxiproxy makes up for a sleep that was too long in what it sends next: one answer in between may be faster,
+        # and on a busy machine several are; a rate that is another one is so in every round
+        rounds = (statistics.median(client.kb_s() for _ in range(TRIES)) for _ in range(4))
+        assert any(0.9 * rate_kb_s <= usual <= 1.1 * rate_kb_s for usual in rounds)
     assert max(client.kb_s() for _ in range(TRIES)) > 2 * rate_kb_s
 
 
