@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crashcart.judging import encode, judge
@@ -77,6 +77,7 @@ def test_a_run_that_was_killed_while_it_wrote_is_judged_or_refused(
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(name="manifest.json", at=-1)
 @given(name=st.sampled_from((*FINISHED, "manifest.json")), at=st.one_of(st.floats(0, 0.999), st.integers(-3, -1)))
 def test_a_recording_of_which_a_file_was_cut_at_any_byte_is_refused(
     finished: Path, work: Path, name: str, at: float

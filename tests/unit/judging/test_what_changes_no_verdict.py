@@ -12,19 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crashcart.judging import encode, judge
 from crashcart.judging.counters import Counters, Series
 from crashcart.judging.links import read_links
+from crashcart.judging.objectives import Tally, judge_objectives
 from crashcart.judging.recovery import Goodput
 from crashcart.judging.shoppers import Tallied
 from crashcart.judging.tape import Room
 from crashcart.model.plan import Phase
 from crashcart.model.verdict import ObjectiveResult, Outcome
 from tests.unit.judging.altered import judged, renamed, reordered, said, shifted, shuffled, split
-from tests.unit.judging.planned import plan
+from tests.unit.judging.planned import SLOS, plan
 from tests.unit.judging.varied import NETWORKS, Recipe, Spell, made, recipes, whole_runs
 
 seeds = st.integers(0, 2**16)
@@ -71,6 +72,14 @@ def test_the_order_and_the_names_of_cohorts_are_nothing_to_the_judge(
 
     run = made(recipe)
     assert said(judged(renamed(reordered(run, seed), called))) == said(judged(run), rename=name)
+
+
+@pytest.mark.parametrize("cohort", SLOS[0].objectives)
+def test_a_cohort_is_judged_by_its_own_chance_whatever_it_is_called(cohort: str) -> None:
+    tallies = {one.id: Tally(300 if one.cohort == cohort else 400, 400) for one in plan().objectives}
+    found = [one for one in judge_objectives(plan(), tallies) if (one.phase, one.slo) == ("baseline", SLOS[0].name)]
+    assert [one.cohort for one in found if one.outcome is Outcome.FAIL] == [cohort]
+    assert [one.p_value == 1.0 for one in found] == [one.cohort != cohort for one in found]
 
 
 @whole_runs(5)
@@ -128,6 +137,7 @@ def _counter(grown: list[float]) -> Series:
     return Series("link_calls_total", labels, tuple(t + 0.5 for t in range(len(grown))), tuple(values))
 
 
+@example([1, 2], [0.0, 1.0, 2.0])
 @given(steps, edges)
 def test_what_a_counter_grew_by_in_a_window_is_what_it_grew_by_in_its_parts(
     grown: list[float], edges: list[float]
@@ -143,6 +153,7 @@ def test_what_a_counter_grew_by_in_a_window_is_what_it_grew_by_in_its_parts(
         assert sum(link.calls for link in whole) == sum(link.calls for link in halves)
 
 
+@example({5: 1}, [0, 5, 9])
 @given(st.dictionaries(st.integers(0, 40), st.integers(0, 9)), st.tuples(*[st.integers(0, 40)] * 3).map(sorted))
 def test_purchases_of_a_window_are_those_of_its_parts(offered: dict[int, int], edges: list[int]) -> None:
     first, middle, last = edges
