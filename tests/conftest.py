@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,11 @@ from tests.engine.presence import leave_out_without_engine, told
 
 if TYPE_CHECKING:
     from crashcart.tools import Toolbox
+
+
+def pytest_configure() -> None:
+    # what is drawn for a terminal is not to depend on the one in which tests are run
+    os.environ["TERM"] = "xterm-256color"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

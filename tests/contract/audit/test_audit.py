@@ -20,18 +20,18 @@ from tests.contract.audit.service import Service, listening
 KNOWS_BAD = {BAD: "PYSEC-2017-94"}
 LOCK = "jinja2==3.1.6 \\\n    --hash=sha256:00\ncolorama==0.4.6 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n"
 
-STAND_IN = """#!{python}
+STAND_IN = """\
 import json, sys, urllib.request
 options = dict(zip(sys.argv[1::1], sys.argv[2::1]))
 told = []
 for line in open(options["--requirement"]):
     name, version = line.strip().split("==")
-    query = {{"package": {{"name": name, "ecosystem": "PyPI"}}, "version": version}}
+    query = {"package": {"name": name, "ecosystem": "PyPI"}, "version": version}
     request = urllib.request.Request(options["--osv-url"], json.dumps(query).encode())
-    answer = json.loads(urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(request).read())
-    vulns = [{{"id": v["id"], "aliases": v["aliases"], "fix_versions": ["99.1"]}} for v in answer.get("vulns", [])]
-    told.append({{"name": name, "version": version, "vulns": vulns}})
-print(json.dumps({{"dependencies": told, "fixes": []}}))
+    answer = json.loads(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).read())
+    vulns = [{"id": v["id"], "aliases": v["aliases"], "fix_versions": ["99.1"]} for v in answer.get("vulns", [])]
+    told.append({"name": name, "version": version, "vulns": vulns})
+print(json.dumps({"dependencies": told, "fixes": []}))
 sys.exit(any(one["vulns"] for one in told))
 """
 
@@ -48,7 +48,10 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             pytest.skip("`make audit` has not made pip-audit's environment here")
         return PROGRAM
     path = tmp_path / "pip-audit"
-    path.write_text(STAND_IN.format(python=sys.executable), encoding="utf-8")
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN, encoding="utf-8")
+    # a first line that names Python would end at the first space of its path
+    path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{script}' \"$@\"\n", encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
