@@ -4,6 +4,8 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -58,11 +60,7 @@ def test_a_control_plane_that_hangs_is_started_again_and_the_fault_is_gone(
     small_stack: SmallStack, tmp_path: Path
 ) -> None:
     asked: list[str] = []
-
-    def restart(why: str) -> None:
-        asked.append(why)
-        small_stack.restart_toxiproxy()
-
+    restart = _restarting(small_stack, asked)
     injector = Injector(FaultLog(tmp_path / "log"), small_stack, registry(), on_control_plane_hung=restart)
     injector.inject(SLOW, small_stack.topology, _soon())
     injector.inject(KILL, small_stack.topology, _soon())
@@ -78,17 +76,13 @@ def test_a_control_plane_that_clients_have_deadlocked_is_started_again_and_the_f
 ) -> None:
     """The server's own bug: a toxic is removed under clients that went away from large answers, and it hangs."""
     asked: list[str] = []
-
-    def restart(why: str) -> None:
-        asked.append(why)
-        small_stack.restart_toxiproxy()
-
-    for attempt in range(50):  # the first does it nearly always
+    restart = _restarting(small_stack, asked)
+    for attempt in range(20):
         log = FaultLog(tmp_path / f"log-{attempt}")
         injector = Injector(log, small_stack, registry(), on_control_plane_hung=restart)
         injector.inject(SLOW, small_stack.topology, _soon())
-        _go_away_from_large_answers(small_stack.topology.proxies[0].listen)
-        assert injector.undo_all() == ()
+        with _going_away_from_large_answers(small_stack.topology.proxies[0].listen):
+            assert injector.undo_all() == ()
         assert broken(small_stack.topology) == []
         assert open_steps(read_log(log.path)) == ()
         if asked:
@@ -96,17 +90,41 @@ def test_a_control_plane_that_clients_have_deadlocked_is_started_again_and_the_f
     assert "no answer" in asked[0]
 
 
-def _go_away_from_large_answers(address: str) -> None:
-    clients = [threading.Thread(target=_ask_and_go_away, args=(address,)) for _ in range(10)]
+def _restarting(stack: SmallStack, asked: list[str]) -> Callable[[str], None]:
+    """Starts Toxiproxy again, and notes why."""
+
+    def restart(why: str) -> None:
+        asked.append(why)
+        stack.restart_toxiproxy()
+
+    return restart
+
+
+@contextmanager
+def _going_away_from_large_answers(address: str) -> Iterator[None]:
+    """Clients come and go all the while: some are on their way out at any moment at which a toxic may be removed."""
+    done = threading.Event()
+
+    def keep_going_away() -> None:
+        while not done.is_set():
+            with suppress(OSError):
+                _ask_and_go_away(address)
+
+    clients = [threading.Thread(target=keep_going_away) for _ in range(10)]
     for client in clients:
         client.start()
-    for client in clients:
-        client.join()
+    done.wait(0.3)  # until the first are answered, and late
+    try:
+        yield
+    finally:
+        done.set()
+        for client in clients:
+            client.join()
 
 
 def _ask_and_go_away(address: str) -> None:
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5.0) as connection:
+    with socket.create_connection((host, int(port)), timeout=1.0) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
         connection.recv(1000)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closes with a reset
