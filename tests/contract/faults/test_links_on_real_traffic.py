@@ -225,10 +225,11 @@ def test_while_a_link_is_down_no_byte_passes_either_way(small_stack: SmallStack,
 def test_a_narrow_link_has_the_declared_rate(small_stack: SmallStack, client: Client, rate_kb_s: int) -> None:
     assert client.kb_s() > 2 * rate_kb_s
     with _done(small_stack, "bandwidth", rate_kb_s=rate_kb_s):
-        # Toxiproxy makes up for a sleep that was too long in what it sends next: one answer in between may be faster,
-        # and on a busy machine several are; a rate that is another one is so in every round
-        rounds = (statistics.median(client.kb_s() for _ in range(TRIES)) for _ in range(4))
-        assert any(0.9 * rate_kb_s <= usual <= 1.1 * rate_kb_s for usual in rounds)
+        rates = [client.kb_s() for _ in range(2 * TRIES)]
+    # Toxiproxy makes up for a sleep that was too long in what it sends next: one answer may be faster, all of them not
+    assert statistics.harmonic_mean(rates) <= 1.1 * rate_kb_s
+    # and a busy machine makes an answer late: the best may not be too slow
+    assert max(rates) >= 0.9 * rate_kb_s
     assert max(client.kb_s() for _ in range(TRIES)) > 2 * rate_kb_s
 
 
