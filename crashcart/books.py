@@ -6,11 +6,9 @@ What cannot be read is said, and leaves no table behind: the invariants that nee
 from __future__ import annotations
 
 import asyncio
-import http.client
 import math
 import shutil
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ ASK_S = 5.0
 READ_S = 60.0
 """Longest that one table may take to read."""
 POLL_S = 0.15
+_MOST_BYTES = 4 << 20
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -159,9 +158,7 @@ class _AskingAService:
 
     async def ask(self) -> int | None:
         """The sum, rounded up; None where one does not answer in time, or does not know the gauge."""
-        answers = await asyncio.gather(
-            *(asyncio.to_thread(_gauge, address, self._gauge) for address in self._addresses)
-        )
+        answers = await asyncio.gather(*(_gauge(address, self._gauge) for address in self._addresses))
         values = [value for value in answers if value is not None]
         return math.ceil(sum(values)) if values and len(values) == len(answers) else None
 
@@ -169,20 +166,37 @@ class _AskingAService:
         """Each question has a connection of its own."""
 
 
-def _gauge(address: str, name: str) -> float | None:
+async def _gauge(address: str, name: str) -> float | None:
     """All samples of the metric that a service tells, added; None where it can't be read there."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    # the unmodified opener would honour HTTP_PROXY
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{address}/metrics", timeout=ASK_S) as response:
-            text = response.read().decode("utf-8")
+        async with asyncio.timeout(ASK_S):
+            text = await _metrics(address)
         samples = [one for family in text_string_to_metric_families(text) for one in family.samples if one.name == name]
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, TimeoutError, EOFError, ValueError):
         return None
     total = sum(one.value for one in samples)
     return total if samples and math.isfinite(total) else None
+
+
+async def _metrics(address: str) -> str:
+    """What is answered to GET /metrics. It can be given up at any moment, also where an answer only trickles."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=_MOST_BYTES)
+    try:
+        writer.write(f"GET /metrics HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.split(b" ", 2)[1:2] != [b"200"]:
+            raise ValueError("an answer that is no metrics")
+        body = await reader.read(_MOST_BYTES)
+        while more := await reader.read(_MOST_BYTES):
+            body += more
+            if len(body) > _MOST_BYTES:
+                raise ValueError("an answer that is too long")
+        return body.decode("utf-8")
+    finally:
+        writer.close()
 
 
 async def _copy_databases(truth: Truth, stack: Shelf, out: Path) -> dict[str, str]:

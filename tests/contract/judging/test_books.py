@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -227,6 +230,27 @@ def test_a_service_that_is_gone_is_never_quiet(metrics: Callable[[str], str], fr
     zero = {"left": Source(service="shop", gauge="waiting")}
     stack = FakeServices(metrics("waiting 0\n"), f"127.0.0.1:{free_port}")
     assert wait_quiesced(_truth({}, zero, within_s=0.1), stack).pending == {"left": None}
+
+
+def test_a_service_whose_answer_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crashcart.books.ASK_S", 0.5)
+
+    def trickle(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with contextlib.suppress(OSError), connection:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nwaiting 0\n")
+                    while True:
+                        connection.sendall(b"#")
+                        time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=trickle, args=(listening,), daemon=True).start()
+        zero = {"left": Source(service="shop", gauge="waiting")}
+        stack = FakeServices(f"127.0.0.1:{listening.getsockname()[1]}")
+        result = wait_quiesced(_truth({}, zero, within_s=0.1), stack)
+    assert (result.quiet, result.pending) == (False, {"left": None})
 
 
 def test_a_server_that_does_not_answer_is_never_quiet(free_port: int) -> None:
