@@ -14,7 +14,7 @@ from crashcart.model.errors import ExitStatus
 from crashcart.model.verdict import Outcome, Verdict
 from crashcart.selftest.campaign import Campaign, CaseResult, carry_out
 from crashcart.selftest.deriving import links_in_turn, write_noop, write_plain
-from crashcart.selftest.launching import Bench, Ran, run_to_end
+from crashcart.selftest.launching import Bench, Ran, heed_abort, outcome_of, run_to_end
 from crashcart.selftest.telling import Report
 
 NAME = "a-a"
@@ -84,8 +84,7 @@ def _file(number: int, plain: Path, noops: Sequence[Path]) -> Path:
 def _run_quiet(bench: Bench, orders: Mapping[str, _Order], case: str) -> Quiet:
     order = orders[case]
     ran = run_to_end(bench, f"{NAME}-{case}", str(order.file), "--seed", str(order.seed))
-    if ran.status == ExitStatus.INTERRUPTED:
-        raise KeyboardInterrupt  # somebody has asked the run itself to end: `crashcart abort`
+    heed_abort(ran)
     return judge_quiet(bench, case, ran)
 
 
@@ -97,7 +96,7 @@ def judge_quiet(bench: Bench, case: str, ran: Ran) -> Quiet:
         recording=bench.inside(ran.recording),
         kind=case.partition("-")[2],
         status=ran.status,
-        outcome=verdict.outcome.value if verdict is not None else "none",
+        outcome=outcome_of(verdict),
         took_s=ran.took_s,
         neighbours_busy_share=verdict.cost.neighbours_busy_share if verdict is not None else None,
     )

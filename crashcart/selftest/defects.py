@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from crashcart.loading.project import Project
-from crashcart.model.errors import ExitStatus, UsageError
+from crashcart.model.errors import UsageError
 from crashcart.model.hints import did_you_mean
 from crashcart.model.verdict import Outcome, Verdict
 from crashcart.selftest.campaign import Campaign, CaseResult, carry_out
 from crashcart.selftest.catching import broken_checks, too_busy, why
-from crashcart.selftest.launching import Bench, Ran, run_to_end
+from crashcart.selftest.launching import Bench, Ran, heed_abort, run_to_end
 from crashcart.selftest.overlay import design_name, lay_over
 from crashcart.selftest.planted import FILE, Defect, Planted, read_planted
 from crashcart.selftest.telling import Report
@@ -62,8 +62,7 @@ class Planting:
         while True:
             number += 1
             ran = self.run(self.bench, f"{NAME}-{case}", how.experiment, *options)
-            if ran.status == ExitStatus.INTERRUPTED:
-                raise KeyboardInterrupt  # somebody has asked the run itself to end: `crashcart abort`
+            heed_abort(ran)
             verdict = ran.verdict
             told = verdict is None or not too_busy(verdict)
             if told or number == TRIES or (defect is not None and _is_caught(defect, verdict)):

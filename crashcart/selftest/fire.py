@@ -16,7 +16,16 @@ from crashcart.model.verdict import Outcome
 from crashcart.reporting.words import NONE
 from crashcart.selftest.campaign import Campaign, CaseResult, carry_out
 from crashcart.selftest.deriving import write_short
-from crashcart.selftest.launching import Bench, Ran, Started, TooLong, call, refuse_refused, started
+from crashcart.selftest.launching import (
+    Bench,
+    Ran,
+    Started,
+    TooLong,
+    call,
+    outcome_of,
+    refuse_refused,
+    started,
+)
 from crashcart.selftest.passing import must_not_pass, read_course
 from crashcart.selftest.residue import Residue, wait_until_clean
 from crashcart.selftest.striking import (
@@ -183,7 +192,7 @@ def _fired(range_: _Range, strike: Strike, run: Started, hit: Hit | None, ran: R
         at_s=None if hit is None else round(hit.from_mono_s - run.began_mono_s, 2),
         stopped_s=strike.stopped_s,
         status=None if ran is None else ran.status,
-        outcome=verdict.outcome.value if verdict is not None else "none",
+        outcome=outcome_of(verdict),
         why_no_pass=must_not,
         clean_after_s=residue.clean_after_s,
         left=residue.left,

@@ -192,6 +192,17 @@ def run_to_end(bench: Bench, case: str, experiment: str, *options: str, within_s
     return ran
 
 
+def heed_abort(ran: Ran) -> None:
+    """KeyboardInterrupt where somebody has asked the run itself to end (`crashcart abort`): they meant all of it."""
+    if ran.status == ExitStatus.INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+def outcome_of(verdict: Verdict | None) -> str:
+    """The verdict's, as results have it: `none` where there is none."""
+    return verdict.outcome.value if verdict is not None else "none"
+
+
 def refuse_refused(ran: Ran) -> None:
     """UsageError where nothing was started: that is no result of anything."""
     if ran.status == ExitStatus.USAGE:

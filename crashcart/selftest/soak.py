@@ -20,7 +20,7 @@ from crashcart.selftest.alarms import why_no_pass
 from crashcart.selftest.campaign import Campaign, CaseResult, carry_out
 from crashcart.selftest.deriving import write_lasting
 from crashcart.selftest.events import events_of
-from crashcart.selftest.launching import RUN_WITHIN_S, Bench, Ran, run_to_end
+from crashcart.selftest.launching import RUN_WITHIN_S, Bench, Ran, heed_abort, outcome_of, run_to_end
 from crashcart.selftest.telling import Report
 
 NAME = "soak"
@@ -66,10 +66,8 @@ def soak(
 ) -> Report:
     """Run the experiment's steady state for so long."""
     steady = project.experiment(experiment, overrides)
-    file, keeping = (
-        write_lasting(steady, minutes, bench.out / "experiments"),
-        keepers(project.design(steady.experiment.design)),
-    )
+    file = write_lasting(steady, minutes, bench.out / "experiments")
+    keeping = keepers(project.design(steady.experiment.design))
     asked = {"experiment": experiment, "overrides": " ".join(overrides), **bench.same}
     campaign = Campaign(NAME, asked, (f"{minutes:03}-minutes",), Soaked, partial(_run, bench, file, minutes, keeping))
     return report_on(carry_out(campaign, bench.out, tell))
@@ -85,8 +83,7 @@ def keepers(design: Design) -> frozenset[str]:
 def _run(bench: Bench, file: Path, minutes: int, keeping: frozenset[str], case: str) -> Soaked:
     within_s = RUN_WITHIN_S + 2 * 60.0 * minutes
     ran = run_to_end(bench, f"{NAME}-{case}", str(file), within_s=within_s)
-    if ran.status == ExitStatus.INTERRUPTED:
-        raise KeyboardInterrupt  # somebody has asked the run itself to end: `crashcart abort`
+    heed_abort(ran)
     parts = growth_of(read_memory(ran.recording)) if ran.recording is not None else {}
     return judge_soak(bench, case, minutes, ran, parts, keeping)
 
@@ -124,7 +121,7 @@ def judge_soak(
 ) -> Soaked:
     """What must not be: anything but a pass, a part that grows, memory that was not looked at."""
     verdict = ran.verdict
-    outcome = verdict.outcome.value if verdict is not None else "none"
+    outcome = outcome_of(verdict)
     found = [f"{case}: {what}" for what in _not_flat(parts, keeping)]
     if ran.status != ExitStatus.PASS or outcome != Outcome.PASS.value:
         found.insert(0, f"{case}: {outcome}, exit status {ran.status}: {why_no_pass(verdict, ran)}")
