@@ -17,6 +17,7 @@ from crashcart.loadkit.parsing import HTTPParseError, read_answer
 from crashcart.model.errors import UsageError
 
 BODY_MAX_BYTES = 1 << 20
+_AFTER_WHAT_CAME = -1  # of libev's priorities: where this process was late, what came in time is read first
 
 
 class _Expired(BaseException):
@@ -55,8 +56,8 @@ class HttpTransport:
 
     def exchange(self, request: Request, timeout_s: float, body_max_bytes: int = BODY_MAX_BYTES) -> Answer:
         """As the port says. A connection that was lost after sending is `reset`: the request may have been done."""
-        timer = get_hub().loop.timer(max(timeout_s, 0.001))
-        timer.start(getcurrent().throw, _Expired)
+        timer = get_hub().loop.timer(max(timeout_s, 0.001), priority=_AFTER_WHAT_CAME)
+        timer.start(getcurrent().throw, _Expired, update=True)  # else it counts from when the loop last looked
         connection: Connection | None = None
         sent = False
         try:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 
 import gevent
@@ -133,6 +134,44 @@ def test_time_is_counted_over_the_whole_answer_not_from_byte_to_byte() -> None:
     answer = ask(drip, timeout_s=0.3)
     stop.set()
     assert (answer.broke, answer.sent) == ("timeout", True)
+
+
+def busy(for_s: float) -> None:
+    """Keep this thread, and so gevent's loop, from doing anything else."""
+    until_s = time.monotonic() + for_s
+    while time.monotonic() < until_s:
+        pass
+
+
+def test_patience_is_counted_from_the_sending_however_busy_the_loop_was_before_it() -> None:
+    def asking(transport: HttpTransport) -> tuple[str, float]:
+        gevent.sleep(0.01)
+        busy(0.3)
+        sent_s = time.monotonic()
+        broke = transport.exchange(PAGE, 0.4).broke
+        return broke, time.monotonic() - sent_s
+
+    with wire(lambda connection: time.sleep(2.0)) as server:
+        broke, took_s = gevent.spawn(asking, HttpTransport(server.target)).get(timeout=10)
+    assert broke == "timeout"
+    assert took_s >= 0.4
+
+
+def test_an_answer_that_came_in_time_is_read_even_if_this_process_was_late_to_look() -> None:
+    came = threading.Event()
+
+    def soon(connection: socket.socket) -> None:
+        request_read(connection)
+        came.set()
+        time.sleep(0.1)
+        connection.sendall(WHOLE)
+
+    with wire(soon) as server:
+        asking = gevent.spawn(HttpTransport(server.target).exchange, PAGE, 0.4)
+        while not came.is_set():
+            gevent.sleep(0.001)
+        busy(0.8)
+        assert asking.get(timeout=10).broke == ""
 
 
 def test_a_kept_alive_connection_is_used_again_and_carries_one_request_at_a_time() -> None:
