@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -201,9 +201,12 @@ class MetricsReader(Protocol):
         """Raw scraped samples, `t` relative to t0."""
 
     def scrape_gaps(
-        self, *, start_wall_s: float, end_wall_s: float, longest_s: float
+        self, *, start_wall_s: float, end_wall_s: float, longest_s: float, at_least: Collection[str] = ()
     ) -> Sequence[tuple[str, float, float]]:
-        """(job/instance, from, to) wall seconds in which no successful scrape was made for longer than `longest_s`."""
+        """(job/instance, from, to) wall seconds in which no successful scrape was made for longer than `longest_s`.
+
+        One of `at_least` of which nothing is known was never scraped.
+        """
 
 
 class LoadControl(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 STEP_S = 0.25
@@ -22,10 +23,11 @@ def wall_text() -> str:
 class RunClock:
     """Seconds from t0."""
 
-    def __init__(self, t0_mono_s: float) -> None:
+    def __init__(self, t0_mono_s: float, wall_s: Callable[[], float] = time.time) -> None:
         self.t0_mono_s = t0_mono_s
-        self.t0_wall_s = time.time() + (t0_mono_s - now_mono_s())
-        self._offset_s = time.time() - now_mono_s()
+        self._wall_s = wall_s
+        self._offset_s = wall_s() - now_mono_s()
+        self.t0_wall_s = t0_mono_s + self._offset_s
 
     def t(self) -> float:
         """Now."""
@@ -33,7 +35,7 @@ class RunClock:
 
     def stepped_by_s(self) -> float:
         """How much the wall clock was set since the last call; 0 when it was left alone."""
-        offset_s = time.time() - now_mono_s()
+        offset_s = self._wall_s() - now_mono_s()
         step_s = offset_s - self._offset_s
         if abs(step_s) < STEP_S:
             return 0.0

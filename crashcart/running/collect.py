@@ -16,6 +16,8 @@ SCRAPE_S = 1.0
 """How often Prometheus looks."""
 LAST_SCRAPE_WITHIN_S = 6.0
 SERIES_TRIES = 2
+LOAD = "load/load"
+"""The target that shoppers are counted by."""
 SERVICE_METRICS = (
     "link_calls_total",
     "link_calls_started_total",
@@ -56,6 +58,8 @@ def collect(crew: Crew, out: Path, ended: Ended, without: Collection[str] = ()) 
     if "load" not in without:
         _wait_scraped(crew, settled_at)
     _take_series(crew)
+    if step_s := crew.clock.stepped_by_s():
+        crew.event("clock-step", by_s=round(step_s, 3))
 
 
 def _wait_settled(crew: Crew) -> float:
@@ -128,7 +132,7 @@ def _take_series(crew: Crew) -> None:
         crew.recorder.series(samples)
     try:
         gaps = crew.slis.reader.scrape_gaps(
-            start_wall_s=crew.clock.t0_wall_s, end_wall_s=end_wall_s, longest_s=3 * SCRAPE_S
+            start_wall_s=crew.clock.t0_wall_s, end_wall_s=end_wall_s, longest_s=3 * SCRAPE_S, at_least=(LOAD,)
         )
     except ControlPlaneError as error:
         crew.event("prometheus-error", error=str(error))

@@ -32,7 +32,7 @@ class FakeReader:
     def raw(self, selector: Selector, **_: float) -> Sequence[SeriesSample]:
         return []
 
-    def scrape_gaps(self, **_: float) -> Sequence[tuple[str, float, float]]:
+    def scrape_gaps(self, **_: object) -> Sequence[tuple[str, float, float]]:
         return []
 
 
