@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 
 import psutil
@@ -138,6 +139,7 @@ class Timeline:
         seen = self._eyes.seen()
         if seen is not None:
             self._take_in(t, seen)
+        self._give_up(self._eyes.stuck())
         # while the gate is judged, in the same thread, its counters are not to be read again
         if self._eyes.free and t >= max(self._next_look, 0.0) and (self._gate is None or self._gate.done()):
             self._next_look = max(self._next_look + LOOK_EVERY_S, t)
@@ -153,12 +155,7 @@ class Timeline:
         for part, error in seen.errors.items():
             self.crew.event(ERROR_EVENTS[part], error=error)
         self.look_for_the_dead()  # who is dead does not hang
-        for part, silent_s in self._eyes.hanging(seen).items():
-            if part not in self._dead:
-                self._dead.add(part)
-                self.crew.event("hung", part=part, silent_s=round(silent_s, 1))
-                self.crew.view.note(f"{part} has not answered for {silent_s:.0f} s")
-                self._end("broken")
+        self._give_up(self._eyes.hanging(seen))
         if seen.status is not None:
             self._hear_load(seen.status)
         for guardrail in self._guardrails:
@@ -169,6 +166,15 @@ class Timeline:
                 self._end("guardrail")
         if seen.status is not None:
             self._show(seen.t, seen.status)
+
+    def _give_up(self, hanging: Mapping[str, float]) -> None:
+        """Part → seconds of silence: the run is broken."""
+        for part, silent_s in hanging.items():
+            if part not in self._dead:
+                self._dead.add(part)
+                self.crew.event("hung", part=part, silent_s=round(silent_s, 1))
+                self.crew.view.note(f"{part} has not answered for {silent_s:.0f} s")
+                self._end("broken")
 
     def _hear_load(self, status: LoadStatus) -> None:
         if status.broken:

@@ -6,8 +6,9 @@ the watchdog hears the heart beat.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from crashcart.model.errors import ControlPlaneError
@@ -38,6 +39,8 @@ class Eyes:
         self._pool = ThreadPoolExecutor(1, "looking")
         self._looking: Future[Seen] | None = None
         self._answered: dict[str, float] = {}
+        self._asking: tuple[str, float] | None = None
+        """(part, since when), while one is being asked; written by the thread that asks."""
 
     @property
     def free(self) -> bool:
@@ -69,13 +72,34 @@ class Eyes:
         silent = {part: now_s - self._answered.setdefault(part, seen.t) for part in seen.errors}
         return {part: silent_s for part, silent_s in silent.items() if silent_s >= SILENT_S}
 
+    def stuck(self) -> dict[str, float]:
+        """Part → for how many seconds it has been answering one and the same question, where that is too long.
+
+        Every question is given up after two seconds, unless whoever answers it lets the answer trickle.
+        """
+        asking = self._asking
+        if asking is None:
+            return {}
+        part, since_s = asking
+        silent_s = self._crew.clock.t() - since_s
+        return {part: silent_s} if silent_s >= SILENT_S else {}
+
     def close(self) -> None:
         """Begin nothing more. Does not wait for one that hangs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _judge_gate(self) -> tuple[GateResult, ...]:
-        self._crew.slis.refresh(cohorts=True)
+        with self._asked("prometheus"):
+            self._crew.slis.refresh(cohorts=True)
         return judge_gate(self._crew.plan, self._crew.slis)
+
+    @contextmanager
+    def _asked(self, part: str) -> Iterator[None]:
+        self._asking = (part, self._crew.clock.t())
+        try:
+            yield
+        finally:
+            self._asking = None
 
     def _ask_all(self, t: float) -> Seen:
         errors: dict[str, str] = {}
@@ -83,7 +107,8 @@ class Eyes:
 
         def ask(part: str, question: Callable[[], object]) -> object:
             try:
-                return question()
+                with self._asked(part):
+                    return question()
             except ControlPlaneError as error:
                 errors[part] = str(error)
                 return None

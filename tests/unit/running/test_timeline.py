@@ -242,6 +242,23 @@ def test_a_guardrail_that_can_not_be_read_trips_after_three_seconds() -> None:
     assert "could not be read for 4 s" in said[4]
 
 
+def test_a_guardrail_whose_counters_stand_still_can_not_be_read_either() -> None:
+    """Prometheus answers, with what it knew before."""
+    made = demo()
+    reader = FakeReader()
+    slis, rule = Slis(made, reader), made.guardrails[0]
+    watch = GuardrailWatch(rule, made.slo(rule.slo))
+    good = {"__name__": "shopper_events_total", "sli": "browse", "cohort": "all", "phase": "fault", "outcome": "ok"}
+    said = []
+    for t in range(20):
+        reader.series = [(good, 100.0 * min(t, 6))]
+        slis.refresh()
+        said.append(watch.tripped(float(t), slis))
+    first = next(t for t, why in enumerate(said) if why)
+    assert "could not be read" in said[first]
+    assert 6 + rule.duration_s <= first <= 6 + rule.duration_s + 5
+
+
 @pytest.mark.parametrize(("good", "opens"), [(0.985, True), (0.95, False)])
 def test_a_baseline_that_misses_by_chance_opens_the_gate_and_one_that_is_sick_does_not(
     good: float, opens: bool
@@ -352,3 +369,28 @@ def test_a_part_that_does_not_answer_ends_the_run_and_keeps_nobody_waiting(
     assert [event["part"] for event in run.recorder.named("hung")] == [part]
     assert timeline.without == {part}
     assert run.watchdog.beats >= 3
+
+
+@pytest.mark.parametrize("part", ["prometheus", "load", "toxiproxy"])
+def test_a_part_whose_answer_never_ends_ends_the_run(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time-out comes of it: each piece of the answer is in time."""
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    monkeypatch.setattr(eyes, "SILENT_S", 0.3)
+    at_last = threading.Event()
+
+    def trickle(*_: object, **__: object) -> None:
+        at_last.wait(10.0)
+
+    {
+        "prometheus": lambda: setattr(run.crew.slis, "refresh", trickle),
+        "load": lambda: setattr(run.crew.load, "status", trickle),
+        "toxiproxy": lambda: setattr(run.crew, "proxies_answer", trickle),
+    }[part]()
+    timeline = Timeline(run.crew)
+    try:
+        assert timeline.drive() == "broken"
+    finally:
+        at_last.set()
+    assert [event["part"] for event in run.recorder.named("hung")] == [part]
+    assert timeline.without == {part}
