@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.judging import delivery, evidence, incident, links, machine, summary, validity
+from crashcart.judging import crowd, delivery, evidence, incident, links, loadcounts, machine, summary, validity
 from crashcart.judging.counters import Counters, read_counters
 from crashcart.judging.followup import read_follow_ups
 from crashcart.judging.invariants import judge_invariants
@@ -65,8 +65,7 @@ def _judge(tape: Tape) -> Verdict:
     plan = tape.plan
     shoppers = read_shoppers(tape)
     saw = read_saw(tape, shoppers)
-    metrics = (*METRICS, *evidence.metrics(plan.faults), *(selector.metric for selector in _selectors(plan)))
-    counters = read_counters(tape, metrics)
+    counters = read_counters(tape, _metrics(plan))
     follow_ups = read_follow_ups(tape)
     tallies = {objective.id: tally(plan, objective, counters, shoppers, follow_ups) for objective in plan.objectives}
     objectives = judge_objectives(plan, tallies)
@@ -115,6 +114,11 @@ def _judge(tape: Tape) -> Verdict:
     )
 
 
+def _metrics(plan: Plan) -> tuple[str, ...]:
+    """Everything scraped that a verdict is made of."""
+    return (*METRICS, *evidence.metrics(plan.faults), *(selector.metric for selector in _selectors(plan)))
+
+
 def _selectors(plan: Plan) -> tuple[Selector, ...]:
     """Of every SLO that something is expected of and that is counted in Prometheus."""
     names = {objective.slo for objective in plan.objectives} | set(plan.recovery.slos if plan.recovery else ())
@@ -151,7 +155,9 @@ def _validity(
             delivery.lateness(tape, counters),
             others,
             delivery.load_unbroken(tape, shoppers),
+            crowd.shoppers_drawn(tape, shoppers),
             delivery.counters_agree(tape, shoppers, counters),
+            loadcounts.all_scraped(tape, counters, _metrics(tape.plan)),
             delivery.counters_whole(tape, counters, _selectors(tape.plan)),
             validity.scrapes(tape, _selectors(tape.plan)),
             validity.clock(tape),

@@ -24,6 +24,8 @@ class LoadSummary(msgspec.Struct, frozen=True):
     broken: str = ""
     not_started: int = 0
     crashed: int = 0
+    counted: int | None = None
+    """Series in `load-counters.jsonl`; None: this load wrote none."""
     lateness: dict[str, Any] = {}
 
 

@@ -7,9 +7,11 @@ second, which is more than the pages of a second cost; this takes under 2. Every
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
 from crashcart.loadkit.shoppers import cohort_labels
+from crashcart.model.recording import LoadCount
 
 LATENCY_EDGES_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 LATENESS_EDGES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -42,6 +44,7 @@ class _Counters:
     """One counter a cohort, for one combination of the other labels."""
 
     def __init__(self, name: str, cohorts: Sequence[str], **labels: str) -> None:
+        self._name, self._cohorts, self._labels = name, cohorts, labels
         self._prefixes = [f"{name}{_labels(**labels, cohort=cohort)} " for cohort in cohorts]
         self.values = [0] * len(cohorts)
 
@@ -52,13 +55,18 @@ class _Counters:
     def lines(self) -> list[str]:
         return [f"{prefix}{value}" for prefix, value in zip(self._prefixes, self.values, strict=True)]
 
+    def counts(self) -> Iterator[LoadCount]:
+        for cohort, value in zip(self._cohorts, self.values, strict=True):
+            yield LoadCount(self._name, {**self._labels, "cohort": cohort}, value)
+
 
 class _Buckets:
     """One histogram: counts between edges (the last is beyond all edges) and the sum of what fell between them."""
 
     def __init__(self, name: str, edges: Sequence[float], **labels: str) -> None:
         self._edges = edges
-        bounds = [f"{edge:g}" for edge in edges] + ["+Inf"]
+        self._name, self._labels = name, labels
+        self._bounds = bounds = [f"{edge:g}" for edge in edges] + ["+Inf"]
         self._prefixes = [f"{name}_bucket{_labels(**labels, le=bound)} " for bound in bounds]
         self._count_prefix, self._sum_prefix = (f"{name}_{part}{_labels(**labels)} " for part in ("count", "sum"))
         self._counts = [0] * len(bounds)
@@ -79,6 +87,11 @@ class _Buckets:
         lines.append(f"{self._count_prefix}{total}")
         lines.append(f"{self._sum_prefix}{self._sum:.6f}")
         return lines
+
+    def counts(self) -> Iterator[LoadCount]:
+        for bound, total in zip(self._bounds, accumulate(self._counts), strict=True):
+            yield LoadCount(f"{self._name}_bucket", {**self._labels, "le": bound}, total)
+        yield LoadCount(f"{self._name}_count", self._labels, sum(self._counts))
 
 
 class ShopperMetrics:
@@ -180,6 +193,16 @@ class ShopperMetrics:
         self._family(lines, "shopper_lateness_seconds", (self._lateness,))
         self._plain(lines, "shopper_in_flight", {"": self.in_flight})
         return ("\n".join(lines) + "\n").encode()
+
+    def counts(self) -> Iterator[LoadCount]:
+        """Every child of every counter with cohorts, buckets or phases, as it stands and as it should be scraped."""
+        for family in (self._intended, self._events, self._failures):
+            for row in family.values():
+                yield from row.counts()
+        for buckets in (*(row for rows in self._latency.values() for row in rows), self._lateness):
+            yield from buckets.counts()
+        for phase, started in self._started.items():
+            yield LoadCount("shopper_sessions_started_total", {"phase": phase}, started)
 
     def _family(self, lines: list[str], name: str, rows: Iterable[_Counters | _Buckets]) -> None:
         lines.extend(_header(name))

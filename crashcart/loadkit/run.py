@@ -21,6 +21,7 @@ from gevent.event import Event
 from crashcart.loadkit.arrivals import arrivals
 from crashcart.loadkit.assignment import Assignment, phase_at, profile_of
 from crashcart.loadkit.clock import MonotonicClock
+from crashcart.loadkit.counts import write_counters
 from crashcart.loadkit.deferred import Deferred
 from crashcart.loadkit.desk import PURCHASE, Desk, Office, RequestListener
 from crashcart.loadkit.files import RecordNotWritten
@@ -187,7 +188,7 @@ class Run:
         try:
             self._later.flush()
             self.pace.close(self._clock.now_s() if self._clock else 0.0)
-            self._write_summary()
+            self._write_summary(counted=write_counters(self._out, self.metrics))
         except (RecordNotWritten, OSError) as error:
             self._break(str(error))
         except Exception:  # noqa: BLE001 - the end must come, and be seen to be a bad one
@@ -312,7 +313,7 @@ class Run:
     def _say(self, what: str) -> None:
         print(f"crashcart load: {what}", file=sys.stderr, flush=True)  # noqa: T201 - the load's log is its stderr
 
-    def _write_summary(self) -> None:
+    def _write_summary(self, *, counted: int) -> None:
         assignment = self.assignment
         per_s = assignment.peak_per_s / self._program.purchase_share
         summary = {
@@ -325,6 +326,7 @@ class Run:
                 phase.name: expected_count(profile_of(assignment), per_s, self.phases, phase.start_s, phase.end_s)
                 for phase in self.phases
             },
+            "counted": counted,
             "different_orders_for_one_key": self.metrics.different_orders,
             "lateness": self.pace.lateness.summary(),
             "ops": {

@@ -67,6 +67,15 @@ class SeriesSample(msgspec.Struct, frozen=True):
     value: float
 
 
+class LoadCount(msgspec.Struct, frozen=True):
+    """One line of `load-counters.jsonl`: a counter of the load as it stood when everything had settled."""
+
+    metric: str
+    labels: dict[str, str]
+    """Without `job` and `instance`, which Prometheus adds."""
+    value: int
+
+
 class FileEntry(msgspec.Struct, frozen=True):
     """A file of the recording in the manifest."""
 
@@ -107,6 +116,7 @@ FILES = {
     "faultlog": "faultlog.jsonl",
     "intents": "intents.parquet",
     "pace": "pace.parquet",
+    "load-counters": "load-counters.jsonl",
     "series": "series.parquet",
     "evidence": "evidence.parquet",
     "truth": "truth",

@@ -24,7 +24,7 @@ CREATE VIEW lines AS
   UNION ALL SELECT order_id, state, other_sku, 2 FROM booked WHERE two_lines;
 
 -- intents:
-SELECT id, i AS session, phase, planned_s, cohorts, outcome,
+SELECT id, (floor(planned_s) * {sessions} + i - ceil(floor(planned_s) * {per_s}))::BIGINT AS session, phase, planned_s, cohorts, outcome,
        if(state IS NULL, NULL, planned_s + 0.01::DOUBLE) AS intended_s, if(state IS NULL, NULL, planned_s + 0.011) AS sent_s,
        planned_s + latency_ms / 1000 AS done_s, if(state IS NULL, NULL, latency_ms) AS latency_ms,
        if(state IS NULL, 0, 1) AS attempts, CASE outcome WHEN 'ok' THEN 201 WHEN 'blocked' THEN NULL ELSE 409 END AS status,

@@ -61,6 +61,9 @@ def test_a_whole_run_from_ready_to_the_end(open_shop: OpenShop, start_load: Star
     assert set(shop.seen()) == set(sent) == set(drawn)
     assert sum(shop.seen().values()) == len(sent)
 
+    told = [one for one in load.records("load-counters.jsonl") if one["metric"] == "shopper_intended_total"]
+    assert sum(one["value"] for one in told if one["labels"]["cohort"] == "all") == intended
+
     pace = load.records("pace.jsonl")
     assert sum(line["scheduled"] for line in pace) == sum(line["started"] for line in pace) == status["scheduled"]
     summary = json.loads((load.out / "load-summary.json").read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from crashcart.model.recording import SeriesSample
 
@@ -31,6 +31,13 @@ class Counts:
 
     def add(self, metric: str, second: int, labels: dict[str, str], n: int = 1) -> None:
         self._grown.setdefault((metric, tuple(sorted(labels.items()))), Counter())[second] += n
+
+    def totals(self) -> list[dict[str, Any]]:
+        """As the load writes them down at its end."""
+        return [
+            {"metric": metric, "labels": dict(pairs), "value": by_second.total()}
+            for (metric, pairs), by_second in self._grown.items()
+        ]
 
     def samples(self, unscraped: Collection[int] = (), *, thin: bool = False) -> list[SeriesSample]:
         """One a second, but for seconds in which no scrape came through; `thin`: as the recorder keeps them."""

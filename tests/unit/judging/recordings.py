@@ -114,7 +114,9 @@ class MadeUp:
             {"t": t, "scheduled": planned, "started": began, "ops": {}} for t, (planned, began) in self.pace.items()
         ]
         _write_lines(directory / "pace.jsonl", self._kept("pace", pace))
-        (directory / "load-summary.json").write_text(json.dumps(self.summary))
+        counted = self._counts().totals()
+        _write_lines(directory / "load-counters.jsonl", self._kept("load-counters", counted))
+        (directory / "load-summary.json").write_text(json.dumps({"counted": len(counted), **self.summary}))
         samples = [self.misread(sample) for sample in (*self._counters(), *self.series)]
         recorder.series(self._kept("series", samples))
         for sample in self._kept("evidence", list(self._probes())):
@@ -160,7 +162,7 @@ class MadeUp:
                 {
                     "r": "intent",
                     "id": one.id,
-                    "session": number,
+                    "session": round(number / SHARE),
                     "phase": self.phase_at(one.planned_s),
                     "planned_s": one.planned_s,
                     "cohorts": one.cohorts,
@@ -213,6 +215,18 @@ class MadeUp:
 
     def _counters(self) -> list[SeriesSample]:
         """What would have been scraped, each second from before the start until after the end."""
+        counts = self._counts()
+        counts.add("shopper_intended_total", 0, {"cohort": "all", "phase": "recovery"}, self.miscounted)
+        samples = counts.samples({self.start_s + second for second in self.unscraped}, thin=self.thin)
+        if self.last_value is not None:
+            return [
+                msgspec.structs.replace(one, value=self.last_value) if one.t > self.end_s + 3 else one
+                for one in samples
+            ]
+        return [one for one in samples if not self.drop_series(one.metric, one.labels)]
+
+    def _counts(self) -> Counts:
+        """What the load counted, and what the shop's clients did."""
         counts = Counts(self.start_s, self.end_s)
         declared = self.plan.load.cohorts.items()
         for cohort in ("all", *(f"{dimension}:{value}" for dimension, values in declared for value in values)):
@@ -221,19 +235,12 @@ class MadeUp:
         for one in self.intents:
             for cohort in ("all", *(f"{dimension}:{value}" for dimension, value in one.cohorts.items())):
                 count_one(counts, one, {"cohort": cohort, "phase": self.phase_at(one.planned_s)})
-        counts.add("shopper_intended_total", 0, {"cohort": "all", "phase": "recovery"}, self.miscounted)
         for second, (_, began) in self.pace.items():
             counts.add("shopper_lateness_seconds_bucket", second, {"le": "0.05"}, max(0, began - self.late))
             counts.add("shopper_lateness_seconds_bucket", second, {"le": "+Inf"}, began)
             counts.add("link_calls_total", second, {"link": "checkout.payments", "outcome": "ok"}, self.calls_per_s)
             counts.add("link_calls_total", second, {"link": "checkout.payments", "outcome": "short_circuited"}, 50)
-        samples = counts.samples({self.start_s + second for second in self.unscraped}, thin=self.thin)
-        if self.last_value is not None:
-            return [
-                msgspec.structs.replace(one, value=self.last_value) if one.t > self.end_s + 3 else one
-                for one in samples
-            ]
-        return [one for one in samples if not self.drop_series(one.metric, one.labels)]
+        return counts
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:

@@ -47,6 +47,32 @@ def test_prometheus_own_parser_reads_it(metrics: ShopperMetrics) -> None:
     assert sum(sample.value for sample in families["shopper_events"].samples) == 2
 
 
+def test_what_is_written_down_at_the_end_is_what_was_to_be_scraped(metrics: ShopperMetrics) -> None:
+    shopper = metrics.indices({"business_line": "photo", "network": "amex"})
+    metrics.intended("warmup", shopper)
+    metrics.event("browse", "ok", "warmup", shopper, 0.07)
+    metrics.event("cart", "refused", "baseline", shopper, None)
+    metrics.failure("baseline", shopper, honest=False)
+    metrics.session_started("baseline", 0.003)
+    families = (
+        "shopper_intended",
+        "shopper_events",
+        "shopper_failures",
+        "shopper_latency",
+        "shopper_lateness",
+        "shopper_sessions_started",
+    )
+    scraped = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+        if sample.name.startswith(families) and not sample.name.endswith("_sum")
+    }
+    counts = list(metrics.counts())
+    assert {(one.metric, frozenset(one.labels.items())): float(one.value) for one in counts} == scraped
+    assert len(counts) == len(scraped)
+
+
 def test_an_event_counts_for_all_and_for_each_of_its_cohorts(metrics: ShopperMetrics) -> None:
     shopper = metrics.indices({"business_line": "photo", "network": "amex"})
     metrics.event("cart", "refused", "baseline", shopper, None)
