@@ -101,7 +101,9 @@ class Admin(ServiceFault):
         share_to = min(1.0, counted.share * (1 + counted.give_or_take))
         part, whole = _selector(counted.part), _selector(counted.of)
         return Effect(
-            "counted", settle_s=SETTLE_S, counted=Counted(part, whole, round(share_from, 6), round(share_to, 6))
+            "counted",
+            settle_s=SETTLE_S,
+            counted=Counted(part, whole, round(share_from, 6), round(share_to, 6), counted.share),
         )
 
     def steps(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> tuple[Step, ...]:

@@ -56,8 +56,9 @@ def take_census(
 ) -> Census:
     """The share inside a fault's window, and before and after it, but for when others may have changed it.
 
-    The share meanwhile must be in the declared range, in no quarter of that time too small for it, and more than what
-    is there anyway; before it, after it and right after it, it must be under the range. All but the first by exact
+    The share meanwhile must be in the declared range, in no quarter of that time too small for it, more than what is
+    there anyway, and more than half of what was declared (a fault that acts half as strongly is in the range as often
+    as not); before it, after it and right after it, it must be under the range. All but the first by exact
     binomial tests, so that few events prove nothing.
     """
     counted = fault.effect.counted
@@ -91,6 +92,9 @@ def _trouble(counted: Counted, inside: Part, before: Part, after: Part) -> str:
         was = f"it was {inside} during the fault, and must be {wanted}"
         by_chance = min(at_least(inside, counted.share_to), at_most(inside, counted.share_from)) >= SIGNIFICANT
         return f"{was}; of so few that may be chance: {_more('during')}" if by_chance else was
+    if counted.share and at_least(inside, counted.share / 2) >= SIGNIFICANT:
+        half = f"that may be half of the declared {percent(counted.share)}"
+        return f"it was {inside} during the fault, and {half}: {_more('during')}"
     for when, part in (("before", before), ("after", after)):
         # by chance a few events may be over the bound, when the real share is half of it
         if part.share >= counted.share_from and at_least(part, counted.share_from / 2) < SIGNIFICANT:

@@ -18,6 +18,8 @@ __all__ = ["EDGE_S", "OUTSIDE_SHARE", "SEEN_SHARE", "Window", "judge_evidence", 
 
 SEEN_SHARE = 0.95
 OUTSIDE_SHARE = 0.05
+WEAK = 0.001
+"""Chance leaves so few long delays in one of a thousand faults."""
 CALLS = "link_calls_total"
 STARTED = "link_calls_started_total"
 """Optional: the same calls, counted when they begin. One that hangs in a fault ends only when it is given up."""
@@ -62,6 +64,8 @@ def judge_evidence(
     if outside > OUTSIDE_SHARE and not troubles:
         troubles.append(f"{percent(outside)} of the {things} outside the fault showed it too")
     if not troubles:
+        troubles += _weak(fault.effect, looks)
+    if not troubles:
         troubles += [one.at_its_ends for one in looks if one.at_its_ends][:1]
     if troubles:
         troubles[0] += _measured(fault.effect, looks)
@@ -79,6 +83,13 @@ def judge_evidence(
         calls=calls,
         min_calls=fault.min_calls,
     )
+
+
+def _weak(effect: Effect, looks: Sequence[Look]) -> Sequence[str]:
+    """Single delays may be short where they vary; not so many of them that chance does not explain it."""
+    if all(one.long_enough >= WEAK for one in looks):
+        return []
+    return [f"too few of the probes during the fault were later by {effect.typical_ms:g} ms or more: half must"]
 
 
 def _looks(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from crashcart.judging.numbers import binomial_tail
 from crashcart.judging.tape import Tape
 from crashcart.judging.windows import PROBE_S, Times
 from crashcart.model.plan import Effect, PlannedFault
@@ -48,9 +49,7 @@ class Probe:
         beside_ms = min(self.beside_ms, usual_ms)
         match effect.measure:
             case "added-latency":
-                # a probe gives up after 2 s: what took that long may have been delayed by any more
-                wanted_ms = min(effect.at_least_ms, PROBE_S * 950 - beside_ms)
-                return self.beside_ok and self.through_ms - beside_ms >= wanted_ms
+                return self.later_by(effect.at_least_ms, usual_ms)
             case "unreachable":
                 return self.beside_ok and not self.through_ok
             case "instance-down":
@@ -66,6 +65,11 @@ class Probe:
                 return self.through_ok and self.beside_ok and alike
             case _:
                 return False
+
+    def later_by(self, ms: float, usual_ms: float = math.inf) -> bool:
+        """Whether it took so much longer through the proxy, or until the probe gave up, however long it would have."""
+        beside_ms = min(self.beside_ms, usual_ms)
+        return self.beside_ok and self.through_ms - beside_ms >= min(ms, PROBE_S * 950 - beside_ms)
 
     def _slow(self, at_most_kb_s: float, beside_ms: float) -> bool:
         """Something came, whole or until the probe gave up, and no faster than that, while beside it was faster."""
@@ -132,6 +136,8 @@ class Look:
     """Median during the fault: added ms, KB/s, or the observer's value."""
     measured_outside: float | None = None
     """Median outside it, of an observer's values."""
+    long_enough: float = 1.0
+    """P(so few long delays), were at least half of them as long as the effect says; 1 where it says nothing."""
 
 
 def read_samples(tape: Tape) -> Samples:
@@ -194,6 +200,7 @@ def look(fault: PlannedFault, times: Times, probes: Sequence[Probe], per_s: floa
         trouble=trouble or _no_whole_answer(fault, probes),
         at_its_ends="" if quiet else _at_its_ends(shown, stays, times),
         measured=_median_of(inside, effect),
+        long_enough=_long_enough(inside, effect, usual_ms),
     )
 
 
@@ -239,14 +246,15 @@ def _no_whole_answer(fault: PlannedFault, probes: Sequence[Probe]) -> str:
 def _at_its_ends(inside: Sequence[tuple[float, bool]], outside: Sequence[tuple[float, bool]], times: Times) -> str:
     """Whether most of what was seen right after its beginning, or right before or after its end, denies it.
 
-    Of a fault that lasts long, a twentieth is long, too.
+    Of a fault that lasts long, a twentieth is long, too. One that comes and goes begins with its first slice, and ends
+    with its last one.
     """
-    if len(times.inside) != 1:
+    if not times.inside:
         return ""
-    ((from_s, to_s),) = times.inside
-    if _mostly(inside, from_s, from_s + JUST_S) is False:
+    first, last = times.inside[0], times.inside[-1]
+    if _mostly(inside, first[0], min(first[0] + JUST_S, first[1])) is False:
         return f"it was not seen in the first {JUST_S:g} s: it began late"
-    if _mostly(inside, to_s - JUST_S, to_s) is False:
+    if _mostly(inside, max(last[1] - JUST_S, last[0]), last[1]) is False:
         return f"it was not seen in the last {JUST_S:g} s: it ended early"
     if _mostly(outside, times.after_s, times.after_s + JUST_S):
         return f"it was still seen in the {JUST_S:g} s after it should have gone: it was not really undone"
@@ -270,6 +278,12 @@ def _ended(one: Glance, times: Times, until_s: float) -> bool:
 
 def _share(probes: Sequence[Probe], effect: Effect, usual_ms: float = math.inf) -> float:
     return sum(probe.shows(effect, usual_ms) for probe in probes) / len(probes) if probes else 0.0
+
+
+def _long_enough(probes: Sequence[Probe], effect: Effect, usual_ms: float) -> float:
+    if not effect.typical_ms or not probes:
+        return 1.0
+    return binomial_tail(sum(probe.later_by(effect.typical_ms, usual_ms) for probe in probes), len(probes), 0.5)
 
 
 def _median_of(probes: Sequence[Probe], effect: Effect) -> float | None:

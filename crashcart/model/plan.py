@@ -42,6 +42,8 @@ class Counted(msgspec.Struct, frozen=True):
     share_from: float
     share_to: float
     """While the fault is active the share is within these, and outside it under `share_from`."""
+    share: float = 0.0
+    """What was declared; half of it must be ruled out. 0: nobody says."""
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -61,6 +63,8 @@ class Effect(msgspec.Struct, frozen=True):
         "added-latency", "unreachable", "instance-down", "throughput", "cut-short", "observed", "counted", "none"
     ]
     at_least_ms: float = 0.0
+    typical_ms: float = 0.0
+    """Where single delays vary: half of those added, or more, are so long, but for chance. 0: nothing is asked."""
     settle_s: float = 0.0
     """How long after the undo the effect may still be seen (a restarted service needs time to boot)."""
     at_most_kb_s: float = 0.0
