@@ -1,0 +1,1 @@
+"""crashcart, started with one of its instruments altered so that it lies."""
