@@ -26,3 +26,14 @@ def test_every_test_that_a_page_names_is_there() -> None:
     }
     assert named
     assert [one for one in sorted(named) if not (ROOT / one[1]).exists()] == []
+
+
+def test_every_single_test_that_a_page_names_is_there() -> None:
+    named = {
+        (page.name, path, name)
+        for page in DOCS.rglob("*.md")
+        for path, name in re.findall(r"`(tests/[\w./-]+\.py)::(test_\w+)`", page.read_text(encoding="utf-8"))
+    }
+    assert named
+    missing = [one for one in sorted(named) if f"def {one[2]}(" not in (ROOT / one[1]).read_text(encoding="utf-8")]
+    assert missing == []
