@@ -22,6 +22,7 @@ FINISHED = (
     "plan.json",
     "events.jsonl",
     "faultlog.jsonl",
+    "load-counters.jsonl",
     "load-summary.json",
     "intents.parquet",
     "pace.parquet",
@@ -30,6 +31,8 @@ FINISHED = (
     "truth/orders.parquet",
 )
 UNFINISHED = tuple(name.replace(".parquet", ".jsonl") if "/" not in name else name for name in FINISHED)
+LOOKS = ("evidence.jsonl", "series.jsonl", "load-counters.jsonl")
+"""Written line by line, many of them alike; of the last the end of its last line alone."""
 SOME = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -74,6 +77,33 @@ def test_a_run_that_was_killed_while_it_wrote_is_judged_or_refused(
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert judged_or_refused(work) is not Outcome.PASS
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(UNFINISHED), at=st.one_of(st.floats(0, 0.999), st.integers(-3, -1)))
+def test_a_file_that_was_cut_at_any_byte_before_the_manifest_told_of_it_is_no_pass(
+    unfinished: Path, finished: Path, work: Path, name: str, at: float
+) -> None:
+    """Its hash is right, then. A pass it may be where all that is gone is the last look, and nothing changes by it."""
+    path = copied(unfinished, work) / name
+    content = path.read_bytes()
+    left = content[: int(len(content) * at) if at >= 0 else int(at)]
+    path.write_bytes(left)
+    try:
+        healthy().finish(work)
+        verdict = judge(work)
+    except CrashcartError:
+        return
+    if content[len(left) :].count(b"\n") > 1 or name not in LOOKS:
+        assert verdict.outcome is not Outcome.PASS
+    elif verdict.outcome is Outcome.PASS:
+        whole = judge(finished)
+        assert (verdict.objectives, verdict.recovery, verdict.invariants, verdict.cost) == (
+            whole.objectives,
+            whole.recovery,
+            whole.invariants,
+            whole.cost,
+        )
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
