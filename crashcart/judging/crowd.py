@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from crashcart.judging.numbers import binomial_tail, counted, percent
 from crashcart.judging.shoppers import Shoppers
@@ -19,11 +20,27 @@ _PACE = "SELECT t, max(scheduled) FROM recording.pace WHERE t IS NOT NULL GROUP 
 
 def shoppers_drawn(tape: Tape, shoppers: Shoppers) -> ValidityCheck:
     """No shopper came twice, as many as declared set out to buy, and each cohort had its declared share of them."""
-    troubles = [*_repeated(tape), *_tired(tape), *_one_sided(tape, shoppers)]
+    bought = tuple(_bought(tape))
+    cohorts = tuple(_cohorts(tape, shoppers))
+    troubles = [*_repeated(tape), *(one.told for one in (*bought, *cohorts) if not by_chance(one.n, one.of, one.share))]
     more = f" (and {len(troubles) - 3} more)" if len(troubles) > 3 else ""
-    told = f"purchases by {percent(tape.plan.load.purchase_share)} of the sessions, every cohort as declared"
     title = "the shoppers were the declared ones"
+    n, of = sum(one.n for one in bought), sum(one.of for one in bought)
+    if not n:
+        troubles.insert(0, "no data: nobody is known to have set out to buy")
+    seen = f"{n} of {of} sessions set out to buy, {percent(tape.plan.load.purchase_share)} were declared"
+    told = f"{seen}; {counted(len(cohorts), 'share')} of cohorts looked at"
     return ValidityCheck("shoppers-drawn", title, not troubles, "; ".join(troubles[:3]) + more or told)
+
+
+class _Drawn(NamedTuple):
+    """So many of so many, where each was to be one with this chance."""
+
+    n: int
+    of: int
+    share: float
+    told: str
+    """What is wrong, if it is."""
 
 
 def _repeated(tape: Tape) -> Iterator[str]:
@@ -32,8 +49,9 @@ def _repeated(tape: Tape) -> Iterator[str]:
         yield f"the load repeated itself: {counted(twice, 'purchase')} had a key that had come before"
 
 
-def _tired(tape: Tape) -> Iterator[str]:
+def _bought(tape: Tape) -> Iterator[_Drawn]:
     """Sessions are numbered as they arrive, so those of a phase are known, whenever their purchase was due."""
+    share = tape.plan.load.purchase_share
     first: dict[int, int] = {}
     total = 0
     for second, scheduled in tape.rows(_PACE):
@@ -45,21 +63,18 @@ def _tired(tape: Tape) -> Iterator[str]:
         if begin is None or end <= begin:
             continue  # that nothing was written of it has been said already
         sql = "SELECT count(*) FROM intents WHERE session >= ? AND session < ?"
-        bought = min(int(tape.rows(sql, [begin, end])[0][0]), end - begin)
-        if not by_chance(bought, end - begin, tape.plan.load.purchase_share):
-            share = percent(tape.plan.load.purchase_share)
-            yield f"{phase.name}: {bought} of {end - begin} sessions set out to buy, {share} were declared"
+        n, of = min(int(tape.rows(sql, [begin, end])[0][0]), end - begin), end - begin
+        yield _Drawn(n, of, share, f"{phase.name}: {n} of {of} sessions set out to buy, {percent(share)} were declared")
 
 
-def _one_sided(tape: Tape, shoppers: Shoppers) -> Iterator[str]:
+def _cohorts(tape: Tape, shoppers: Shoppers) -> Iterator[_Drawn]:
     for phase in tape.reached:
         came = shoppers.planned_in(phase.name)
         for dimension, shares in tape.plan.load.cohorts.items():
             for value, share in shares.items():
-                cohort = f"{dimension}:{value}"
-                if not by_chance(came[cohort], came["all"], share):
-                    told = f"{came[cohort]} of {came['all']} purchases were of {cohort}"
-                    yield f"{phase.name}: {told}, {percent(share)} were declared"
+                n, of = came[f"{dimension}:{value}"], came["all"]
+                told = f"{n} of {of} purchases were of {dimension}:{value}, {percent(share)} were declared"
+                yield _Drawn(n, of, share, f"{phase.name}: {told}")
 
 
 def by_chance(n: int, of: int, share: float) -> bool:
