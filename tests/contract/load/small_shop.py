@@ -1,7 +1,8 @@
 """A small real shop over HTTP, for the load to be driven against: `python small_shop.py PORT MODE`.
 
 Modes: `works`; `hangs` (accepts orders and never answers); `sheds` (answers every
-other order with 503, to be tried again).
+other order with 503, to be tried again); `refuses` (every fifth order, for good); `slow` (most pages take 20 ms, every
+fourth 60 ms).
 `GET /seen` tells which idempotency keys came to /orders, and how often.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -31,18 +33,31 @@ class Shop:
         self.carts: dict[str, dict[str, int]] = {}
         self.seen: Counter[str] = Counter()
         self.for_ever = threading.Event()
+        self.pages = 0
+
+    def turn_a_page(self) -> None:
+        """Whoever asks, and whatever for."""
+        if self.mode == "slow":
+            with self.lock:
+                self.pages += 1
+                pause_s = 0.06 if self.pages % 4 == 0 else 0.02
+            time.sleep(pause_s)
 
 
 class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Else the body waits for the headers to be acknowledged, 40 ms long, on every connection that is used again."""
     shop: Shop
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         """Say nothing."""
 
     def do_GET(self) -> None:
+        if self.path not in ("/catalogue", "/seen"):
+            self.shop.turn_a_page()
         if self.path == "/catalogue":
             self._say(200, {"skus_by_rank": CATALOGUE})
         elif self.path == "/seen":
@@ -74,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
     def _order(self, key: str, body: dict[str, Any]) -> None:
         with self.shop.lock:
             self.shop.seen[key] += 1
-            times = self.shop.seen[key]
+            times, so_far = self.shop.seen[key], len(self.shop.seen)
         if self.shop.mode == "hangs":
             self.shop.for_ever.wait()
         if self.shop.mode == "sheds" and times % 2 == 1:
@@ -86,6 +101,15 @@ class Handler(BaseHTTPRequestHandler):
                 "contact": "support@shop.example",
             }
             self._say_bytes(503, "application/problem+json", json.dumps(document).encode())
+            return
+        if self.shop.mode == "refuses" and so_far % 5 == 0:
+            document = {
+                "type": "/problems/broken",
+                "reference": "R-0000000000",
+                "safe_to_retry": False,
+                "contact": "support@shop.example",
+            }
+            self._say_bytes(500, "application/problem+json", json.dumps(document).encode())
             return
         placed = {"order_id": f"o-{key}", "reference": f"R-{key[:10]}", "state": "accepted"}
         self._say(201, {**placed, "total_cents": body["total_cents"]})
