@@ -24,6 +24,7 @@ PROGRAMS = {
     "id": "echo 0",
     "apt-get": "exit 99",
     "debootstrap": "exit 99",
+    "ab": "exit 99",
     "chromium": "exit 99",
     "iptables": "exit 0",
 }
