@@ -50,9 +50,9 @@ audit: .venv/project .venv-audit/locked ## known vulnerabilities of all locked p
 test: check .venv-audit/locked ## check, then the tests: unit, contract, end to end (but the long ones, see nightly)
 	@$(PY) -m crashcart setup
 	@# most of these wait for servers and processes, so several go on at once …
-	@$(PY) -m pytest -n 4 -m "not docker" --durations=20 tests/unit tests/contract
-	@# … an engine makes its networks and containers one after the other anyway …
-	@$(PY) -m pytest -m docker tests/unit tests/contract
+	@$(PY) -m pytest -n 4 -m "not docker and not alone" --durations=20 tests/unit tests/contract
+	@# … an engine makes its networks and containers one after the other anyway, and some hold times against each other …
+	@$(PY) -m pytest -m "docker or alone" tests/unit tests/contract
 	@# … while whole runs need the machine for themselves
 	@$(PY) -m pytest tests/e2e -m "not nightly" --durations=30
 

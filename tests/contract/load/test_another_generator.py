@@ -18,8 +18,9 @@ import pytest
 from tests.contract.load.conftest import Load, SmallShop
 
 AB = shutil.which("ab")
-MS, SHARE = 2.0, 0.05
-"""They agree to 2 ms, or to a twentieth where that is more. Measured: ours are 0.4 to 0.8 ms higher."""
+MS, SHARE = 5.0, 0.1
+"""They agree to 5 ms, or to a tenth where that is more: what the pages take differs by 40 ms, so no wait can hide in
+that. Measured where nothing else ran: ours are 0.4 to 0.8 ms higher."""
 PERCENTS = (50, 90)
 PHASES = [{"name": "warmup", "start_s": 0.0, "end_s": 1.0}, {"name": "baseline", "start_s": 1.0, "end_s": 11.0}]
 
@@ -47,6 +48,7 @@ def _asked_by_ab(url: str, told: Path, seconds: int) -> dict[int, float]:
     return {int(percent): float(ms) for percent, ms in rows}
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(AB is None, reason="needs ApacheBench on PATH: apt-get install apache2-utils")
 def test_shoppers_wait_as_long_as_another_generator_does(
     open_shop: Callable[..., SmallShop], start_load: Callable[..., Load], tmp_path: Path
