@@ -92,9 +92,8 @@ class Boot:
             self._ground.release()
             raise
         try:
-            with self._timeline.mark("networks"):
-                self._ground.get_ready(self._topology())
-            self._start_all()
+            with self._ground.getting_ready(self._topology()):
+                self._start_all()
             topology = self._topology()
             save_topology(topology)
         except BaseException:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +17,7 @@ from crashcart.model.design import Design
 from crashcart.model.errors import BootError
 from crashcart.model.topology import Topology
 from crashcart.runtimes.addresses import Reservations
-from crashcart.runtimes.container_layout import lay_out_containers
+from crashcart.runtimes.container_layout import LEAVES, lay_out_containers
 from crashcart.runtimes.containers import alias_of, engine, labels_of, make_container
 from crashcart.runtimes.grounds import Programs
 from crashcart.runtimes.layout import Layout
@@ -51,6 +52,7 @@ class DockerGround:
         self._prefix = f"crashcart-{run_id}-"
         self._reservations = Reservations()
         self._files: dict[str, str] = {}
+        self._made: dict[str, Future[None]] = {}
 
     def lay_out(self, design: Design) -> Layout:
         """Addresses that nobody here uses. UsageError where the design has too many for them."""
@@ -67,23 +69,21 @@ class DockerGround:
         """Among the services that have no dependencies."""
         return self._networks.templates[service]
 
-    def get_ready(self, topology: Topology) -> None:
-        """Make the networks, and what every container is told about accounts.
-
-        Raises:
-            BootError: the engine refuses.
-        """
+    @contextmanager
+    def getting_ready(self, topology: Topology) -> Iterator[None]:
+        """Make the networks meanwhile, and first what every container is told about accounts."""
         self._files = _accounts(Path(topology.state_dir), self._account)
-        self._folders = Path(topology.state_dir)
         with ThreadPoolExecutor(max_workers=8, thread_name_prefix="networks") as pool:
-            list(pool.map(self._make_network, self._networks.subnets.items()))
+            self._made = {
+                name: pool.submit(self._make_network, name, subnet) for name, subnet in self._networks.subnets.items()
+            }
+            yield
 
-    def _make_network(self, one: tuple[str, IPv4Network]) -> None:
+    def _make_network(self, name: str, subnet: IPv4Network) -> None:
         import docker
         import requests
         from docker.types import IPAMConfig, IPAMPool
 
-        name, subnet = one
         api = engine()
         try:
             api.create_network(
@@ -131,14 +131,22 @@ class DockerGround:
         return msgspec.structs.replace(spec, argv=argv, env=env, uid=uid, gid=gid, container=container)
 
     def make(self, spec: SpawnSpec) -> None:
-        """Its container."""
+        """Its container, once its networks are there."""
         assert spec.container is not None
+        self._await(spec.container.networks)
         make_container(spec, spec.container)
 
     def _of_template(self, name: str) -> Mapping[str, str]:
         """`orders-db-initdb` and `orders-db-server` are where the template of orders-db is made."""
         address = self._networks.templates[name.rpartition("-")[0]].rpartition(":")[0]
-        return {f"{self._prefix}leaves": address}
+        found = {f"{self._prefix}{LEAVES}": address}
+        self._await(found)
+        return found
+
+    def _await(self, networks: Iterable[str]) -> None:
+        """Until they are made. BootError: one can't be, or the engine does not answer."""
+        for name in networks:
+            self._made[name].result()
 
     def _folder(self, spec: SpawnSpec) -> str:
         if spec.env["CRASHCART_KIND"] == "process":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -41,8 +42,11 @@ class Ground(Protocol):
     def template_address(self, service: str) -> str:
         """host:port at which the server listens that makes a database's template."""
 
-    def get_ready(self, topology: Topology) -> None:
-        """Once the stack's folder is there, and is known to whoever clears up. BootError."""
+    def getting_ready(self, topology: Topology) -> AbstractContextManager[None]:
+        """Once the stack's folder is there, and is known to whoever clears up; what else it makes is made when it ends.
+
+        What is booted meanwhile waits for what it needs of that.
+        """
 
     def environment(self, run_id: str, name: str, kind: str) -> dict[str, str]:
         """What every process gets."""
@@ -51,7 +55,7 @@ class Ground(Protocol):
         """What a program in Python gets beside."""
 
     def placed(self, spec: SpawnSpec) -> SpawnSpec:
-        """The process where it belongs."""
+        """The process where it belongs. BootError where that can't be had."""
 
     def make(self, spec: SpawnSpec) -> None:
         """All that can be done for a placed process before it is started. BootError."""
@@ -97,8 +101,9 @@ class LocalGround:
         """On loopback, too."""
         return f"{LOOPBACK}:{self._template_ports[service]}"
 
-    def get_ready(self, topology: Topology) -> None:
+    def getting_ready(self, topology: Topology) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing to make
         """There is nothing to do."""
+        return nullcontext()
 
     def environment(self, run_id: str, name: str, kind: str) -> dict[str, str]:
         """Our own, as far as it says where and in which language we are."""
