@@ -26,9 +26,13 @@ from crashcart.judging.windows import Times, Window, times_of, window_of
 from crashcart.model.plan import Plan, PlannedFault
 from crashcart.model.verdict import EvidenceResult
 from crashcart.wiring.runtimes import RUNTIMES
-from tests.e2e import test_faults_of_databases, test_faults_on_links
+from tests.e2e import (
+    test_faults_of_containers,
+    test_faults_of_databases,
+    test_faults_of_hosts,
+    test_faults_on_links,
+)
 from tests.e2e.conftest import ROOT, TINY
-from tests.e2e.test_faults_of_hosts import written
 
 PAGE = ROOT / "docs" / "38-measured-evidence.md"
 CONTAINERS_ONLY = frozenset({"service/cpu-limit", "service/memory-limit", "network/partition", "network/loss"})
@@ -38,19 +42,6 @@ MORE_LINKS = [
     {"toxiproxy/down": {"link": "payments.psp-a"}, "at": "30s", "for": "8s"},
 ]
 """Beside those of the tests' experiment."""
-HOSTS = [
-    ("service/pause: {service: shelf}", 0, 6),
-    ("service/cpu-hog: {service: shelf, share: 0.6}", 9, 5),
-    ("disk/full: {service: shelf}", 16, 4),
-    ("shelf/refuse: {share: 0.5}", 22, 6),
-    ("service/kill: {service: shelf, how: terminate}", 30, 3),
-]
-CONTAINERS = [
-    ("network/partition: {service: shelf}", 0, 7),
-    ("network/loss: {service: shelf, share: 0.2}", 14, 6),
-    ("service/cpu-limit: {service: shelf, cpus: 0.01}", 24, 6),
-    ("service/memory-limit: {service: shelf, mib: 8}", 34, 6),
-]
 HEAD = """\
 # What faults were measured to do
 
@@ -115,9 +106,16 @@ def _measured(runtime: str) -> Iterator[Row]:
             file = folder / f"{name}.yaml"
             file.write_text(text, encoding="utf-8")
             yield from _rows(_run(ROOT, file, runtime, folder / name))
-        yield from _rows(_run(TINY, Path(written(folder, "tiny-disk", "34s", HOSTS)), runtime, folder / "hosts"))
+        yield from _rows(
+            _run(
+                TINY,
+                Path(test_faults_of_hosts.written(folder, "tiny-disk", "34s", test_faults_of_hosts.FAULTS)),
+                runtime,
+                folder / "hosts",
+            )
+        )
         if runtime == "docker":
-            file = Path(written(folder, "tiny", "42s", CONTAINERS))
+            file = Path(test_faults_of_hosts.written(folder, "tiny", "42s", test_faults_of_containers.FAULTS))
             yield from _rows(_run(TINY, file, runtime, folder / "containers"))
 
 

@@ -14,6 +14,13 @@ from tests.e2e.test_faults_of_hosts import written
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 
+FAULTS = [
+    ("network/partition: {service: shelf}", 0, 7),
+    ("network/loss: {service: shelf, share: 0.2}", 14, 6),
+    ("service/cpu-limit: {service: shelf, cpus: 0.01}", 24, 6),
+    ("service/memory-limit: {service: shelf, mib: 8}", 34, 6),
+]
+
 
 def _run(harness: Harness, folder: Path, phase: str, faults: list[tuple[str, int, int]]) -> None:
     """Each fault is shown, nothing else went wrong with the run, and nothing of it is left."""
@@ -35,12 +42,7 @@ def _run(harness: Harness, folder: Path, phase: str, faults: list[tuple[str, int
 def test_what_only_a_container_can_suffer_is_seen_while_it_is_there_and_only_then(
     tiny: Harness, tmp_path: Path
 ) -> None:
-    faults = [
-        ("network/partition: {service: shelf}", 0, 7),
-        ("network/loss: {service: shelf, share: 0.2}", 14, 6),
-        ("service/cpu-limit: {service: shelf, cpus: 0.01}", 24, 6),
-        ("service/memory-limit: {service: shelf, mib: 8}", 34, 6),
-    ]
+    faults = FAULTS
     if lacks_packet_loss():
         faults = [fault for fault in faults if not fault[0].startswith("network/loss")]
     _run(tiny, tmp_path, "42s", faults)

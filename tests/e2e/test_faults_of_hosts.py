@@ -25,6 +25,14 @@ expect:
   fault: [{slo: browse-availability, objective: 0.9}]
   always: {invariants: all}
 """
+FAULTS = [
+    ("service/pause: {service: shelf}", 0, 6),
+    ("service/cpu-hog: {service: shelf, share: 0.6}", 9, 5),
+    ("disk/full: {service: shelf}", 16, 4),
+    ("shelf/refuse: {share: 0.5}", 22, 6),
+    ("service/kill: {service: shelf, how: terminate}", 30, 3),
+]
+"""Each with when it begins and how long it lasts, in seconds of the fault phase."""
 
 
 def written(folder: Path, design: str, phase: str, faults: list[tuple[str, int, int]]) -> str:
@@ -38,13 +46,7 @@ def written(folder: Path, design: str, phase: str, faults: list[tuple[str, int, 
 
 @pytest.mark.timeout(300)
 def test_each_fault_is_seen_while_it_is_there_and_only_then(tiny: Harness, tmp_path: Path) -> None:
-    faults = [
-        ("service/pause: {service: shelf}", 0, 6),
-        ("service/cpu-hog: {service: shelf, share: 0.6}", 9, 5),
-        ("disk/full: {service: shelf}", 16, 4),
-        ("shelf/refuse: {share: 0.5}", 22, 6),
-        ("service/kill: {service: shelf, how: terminate}", 30, 3),
-    ]
+    faults = FAULTS
     if lacks_disks():
         faults = [fault for fault in faults if not fault[0].startswith("disk/full")]
     done = tiny.run_on_time(written(tmp_path, "tiny-disk", "34s", faults), timeout_s=140)
