@@ -19,9 +19,9 @@ AT_MOST = 1000
 # Who never came to send has no order that could have failed. Of whom nobody knows the end, the books may.
 _FAILED = """
 CREATE TABLE recording.failed AS
-SELECT intents.id AS id, coalesce(reference, '') AS reference, planned_s, phase, cohorts, outcome,
+SELECT id, coalesce(reference, '') AS reference, planned_s, phase, cohorts, outcome,
        coalesce(problem, '') AS problem, total_cents, coalesce(done_s, sent_s) AS failed_s
-FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
+FROM recording.unsold
 WHERE sent_s IS NOT NULL
   AND (outcome = 'failed' OR (outcome = 'unknown' AND coalesce(booked, '') NOT IN ('ok', 'declined', 'sold_out')))
 """
@@ -91,7 +91,7 @@ class FollowUps:
 
 
 def read_follow_ups(tape: Tape) -> FollowUps:
-    """Needs the table of confirmed ends (`read_shoppers` makes it)."""
+    """Needs what `confirm` makes."""
     import duckdb
 
     tape.database.execute(_FAILED)

@@ -13,7 +13,7 @@ _LONGEST = 140
 # What differs in numbers alone is one thing.
 _SAW = """
 WITH failed AS (
-  SELECT phase, status, coalesce(saw, problem, outcome) AS said FROM intents
+  SELECT phase, status, coalesce(saw, problem, outcome) AS said FROM recording.unsold
   WHERE outcome IN ('failed', 'unknown', 'gave_up', 'blocked')
 )
 SELECT phase, min(said) AS example, min(said) <> max(said) AS differ, count(*) AS n

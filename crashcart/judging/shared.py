@@ -35,7 +35,8 @@ def make_shared(database: DuckDBPyConnection, truth: Truth) -> dict[str, str]:
     import duckdb
 
     unmade: dict[str, str] = {}
-    present = {name for (name,) in database.execute("SELECT table_name FROM duckdb_columns()").fetchall()}
+    own = "SELECT table_name FROM duckdb_columns() WHERE schema_name = 'main'"
+    present = {name for (name,) in database.execute(own).fetchall()}
     missing = {name: source.columns for name, source in truth.sources.items() if name not in present and source.columns}
     for name, sql in sorted(truth.shared.items()):
         stand_ins = missing if LENIENT in sql.splitlines() else {}

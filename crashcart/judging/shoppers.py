@@ -21,31 +21,36 @@ OUTCOMES = ("ok", "declined", "sold_out", "failed", "unknown", "gave_up", "block
 LOAD_PROBLEMS = ("load-not-started", "load-crashed")
 """Problems of an intent that are the load's own doing. Not `load-stopped`: who waits at the end waits for the shop."""
 
+# Few purchases come to nothing: set apart once, nobody else's keys, lines and words need be read after that.
+_OTHERS = "CREATE TABLE recording.others AS FROM intents WHERE outcome IS DISTINCT FROM 'ok'"
 _CONFIRMED = """
 CREATE TABLE recording.confirmed AS
-SELECT DISTINCT intents.id AS id, intents.outcome AS told, books.outcome AS booked
-FROM ({sql}) AS books(intent_id, outcome) JOIN intents ON intents.id = books.intent_id
-WHERE intents.outcome = 'unknown' OR (intents.outcome IN ('declined', 'sold_out') AND intents.outcome = books.outcome)
+SELECT DISTINCT others.id AS id, others.outcome AS told, books.outcome AS booked
+FROM ({sql}) AS books(intent_id, outcome) JOIN recording.others AS others ON others.id = books.intent_id
+WHERE others.outcome = 'unknown' OR (others.outcome IN ('declined', 'sold_out') AND others.outcome = books.outcome)
 """
 _NOTHING_CONFIRMED = "CREATE TABLE recording.confirmed (id VARCHAR, told VARCHAR, booked VARCHAR)"
+_UNSOLD = """
+CREATE VIEW recording.unsold AS
+SELECT others.*, booked, confirmed.id IS NOT NULL AND outcome <> 'unknown' AS excluded
+FROM recording.others AS others LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = others.id
+"""
+_ENDED = """
+CREATE VIEW recording.ended AS
+SELECT *, NULL::VARCHAR AS booked, false AS excluded FROM intents WHERE outcome = 'ok' UNION ALL FROM recording.unsold
+"""
 _GROUPS = """
-SELECT phase, {meant} AS meant, cohorts, outcome, confirmed.id IS NOT NULL AND outcome <> 'unknown' AS excluded,
-       sent_s IS NOT NULL AS sent, count(*) AS n
-FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
-GROUP BY ALL
+SELECT phase, {meant} AS meant, cohorts, outcome, excluded, sent_s IS NOT NULL AS sent, count(*) AS n
+FROM recording.ended GROUP BY ALL
 """
 _SECONDS = """
 SELECT floor(planned_s)::BIGINT AS second, outcome = 'ok' AS good, count(*) AS n
-FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
-WHERE confirmed.id IS NULL OR outcome = 'unknown'
-GROUP BY ALL
+FROM recording.ended WHERE NOT excluded GROUP BY ALL
 """
 _BY_SECOND = """
-SELECT cohorts, floor(planned_s)::BIGINT AS planned, floor(intended_s)::BIGINT AS meant, outcome,
-       confirmed.id IS NOT NULL AND outcome <> 'unknown' AS excluded, count(*) AS n
-FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
-WHERE planned_s >= ? OR intended_s >= ?
-GROUP BY ALL
+SELECT cohorts, floor(planned_s)::BIGINT AS planned, floor(intended_s)::BIGINT AS meant, outcome, excluded,
+       count(*) AS n
+FROM recording.ended WHERE planned_s >= ? OR intended_s >= ? GROUP BY ALL
 """
 
 
@@ -155,7 +160,19 @@ def read_by_second(tape: Tape, since_s: float) -> BySecond:
 
 
 def confirm(tape: Tape) -> str:
-    """Make the table `recording.confirmed`; why it is empty, where the books could not be asked."""
+    """Ask the books what became of purchases that did not end ok.
+
+    Makes `recording.ended`, all intents with what is `booked` of them and who is `excluded`, and of these
+    `recording.unsold`, which are not ok. Gives why nothing is confirmed, where the books could not be asked.
+    """
+    tape.database.execute(_OTHERS)
+    why = _confirm(tape)
+    tape.database.execute(_UNSOLD)
+    tape.database.execute(_ENDED)
+    return why
+
+
+def _confirm(tape: Tape) -> str:
     import duckdb
 
     sql = tape.plan.truth.exclusions_sql

@@ -26,7 +26,7 @@ FROM intents WHERE latency_ms IS NOT NULL GROUP BY phase
 """
 _LOST = """
 SELECT count(*), coalesce(sum(total_cents), 0)::BIGINT, count(*) FILTER (total_cents IS NULL)
-FROM intents LEFT JOIN recording.confirmed AS confirmed ON confirmed.id = intents.id
+FROM recording.unsold
 WHERE outcome IN ('failed', 'blocked', 'gave_up') OR (outcome = 'unknown' AND booked IS DISTINCT FROM 'ok')
 """
 _AVERAGE = "SELECT coalesce(sum(total_cents), 0)::BIGINT, count(total_cents) FROM intents WHERE outcome = 'ok'"

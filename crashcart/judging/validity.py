@@ -287,7 +287,10 @@ def _rows_lost(tape: Tape) -> Iterator[str]:
     """Tables of the books that hold other rows than were read."""
     read = tape.first("books-read")
     rows = read.data.get("rows", {}) if read else {}
-    there = {name for (name,) in tape.rows("SELECT view_name FROM duckdb_views() WHERE NOT internal")}
+    there = {
+        name
+        for (name,) in tape.rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal")
+    }
     for name in sorted(there & set(rows) & set(tape.plan.truth.sources)):
         found = int(tape.rows(f"SELECT count(*) FROM {named(name)}")[0][0])  # noqa: S608 - a quoted name
         if found != rows[name]:

@@ -15,10 +15,11 @@ import duckdb
 import msgspec
 
 from crashcart.faults import registry
+from crashcart.judging.delivery import LOAD_JOB
 from crashcart.loading import open_project
 from crashcart.model.fault import LogRecord, Step
 from crashcart.model.plan import Plan
-from crashcart.model.recording import Machine, SeriesSample
+from crashcart.model.recording import LoadCount, Machine, SeriesSample
 from crashcart.planning import Request
 from crashcart.planning import plan as make_plan
 from crashcart.recorder import Recorder
@@ -56,14 +57,19 @@ def make_recording(root: Path, out: Path, intents: int) -> Path:
     recorder = Recorder(out)
     with duckdb.connect(config={"memory_limit": "2GB", "temp_directory": str(out / ".spill")}) as database:
         _write_tables(database, plan, out, intents)
-        recorder.series(_samples(plan, database.execute(_QUERIES["counts"]).fetchall()))
+        samples = _samples(plan, database.execute(_QUERIES["counts"]).fetchall())
+    recorder.series(samples)
+    counters = _counters(samples)
+    (out / "load-counters.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in counters))
     fault = plan.faults[0]
     for name, t, data in _events(plan):
         recorder.event(name, t, **data)
     step = Step(fault.kind, fault.targets[0], {})
     log = [LogRecord(op, fault.id, step, 0.0, "", "", 0.0, "harness") for op in ("injected", "undone")]
     (out / "faultlog.jsonl").write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in log))
-    (out / "load-summary.json").write_text('{"broken": "", "not_started": 0, "crashed": 0}')
+    (out / "load-summary.json").write_bytes(
+        msgspec.json.encode({"broken": "", "not_started": 0, "crashed": 0, "counted": len(counters)})
+    )
     recorder.finish(
         run_id="made-up",
         experiment=plan.name,
@@ -135,25 +141,39 @@ def _samples(plan: Plan, counts: Sequence[tuple[int, str, str, bool | None, str,
         for edge in ("0.05", "+Inf"):
             grown["shopper_lateness_seconds_bucket", (("le", edge),)][second] += _sessions(plan)
         for link in plan.faults[0].links:
-            grown["link_calls_total", (("link", link), ("outcome", "ok"))][second] += 50
+            client = link.partition(".")[0]
+            of_client = (("instance", f"{client}[0]"), ("job", client), ("link", link), ("outcome", "ok"))
+            grown["link_calls_total", of_client][second] += 50
     for second, _, outcome, _, cohort, n in counts:
         status_class = "5xx" if outcome == "failed" else "2xx"
-        at_the_door = (("service", "storefront"), ("status_class", status_class))
+        at_the_door = (("job", "storefront"), ("service", "storefront"), ("status_class", status_class))
         grown["http_requests_total", at_the_door][second] += n if cohort == "all" else 0
-    grown["shop_component_state", (("component", "checkout"),)][0] += 1
+    grown["shop_component_state", (("component", "checkout"), ("job", "checkout"))][0] += 1
     return _scraped(grown)
 
 
 def _scraped(grown: Mapping[Child, Counter[int]]) -> list[SeriesSample]:
     found = []
     for (metric, pairs), by_second in grown.items():
-        every = {**dict(pairs), "job": "load", "instance": "127.0.0.1:1"}
+        every = {"job": LOAD_JOB, "instance": "load", **dict(pairs)}
         text = msgspec.json.encode(every, order="sorted").decode()
         value = 0
         found.append(SeriesSample(metric, text, -1.0, 0.0))
         for second in sorted({*by_second, DURATION_S + 2}):
             value += by_second[second]
             found.append(SeriesSample(metric, text, second + 0.9, float(value)))
+    return found
+
+
+def _counters(samples: Sequence[SeriesSample]) -> list[LoadCount]:
+    """What the load counted: how each of its series stands in the end."""
+    last = {(one.metric, one.labels): one.value for one in samples}
+    found = []
+    for (metric, text), value in last.items():
+        labels = msgspec.json.decode(text, type=dict[str, str])
+        if labels.pop("job") == LOAD_JOB:
+            del labels["instance"]
+            found.append(LoadCount(metric, labels, int(value)))
     return found
 
 

@@ -2,12 +2,14 @@
 -- why: What the shop opened with + restocked − confirmed − held = on hand, for every product. "Never below zero" alone would hide clamping.
 -- minimum: 1
 -- rank: 8
-WITH taken AS (
-  SELECT hold_lines.sku,
-         coalesce(sum(quantity) FILTER (holds.state = 'confirmed'), 0)::BIGINT AS confirmed,
-         coalesce(sum(quantity) FILTER (holds.state = 'held'), 0)::BIGINT AS held
-  FROM hold_lines JOIN holds ON holds.order_id = hold_lines.order_id
-  GROUP BY hold_lines.sku
+WITH lines AS (
+  -- of an order that is not odd there is one hold, and that is confirmed
+  SELECT sku, quantity AS confirmed, 0 AS held FROM hold_lines ANTI JOIN odd ON number = hash(order_id)
+  UNION ALL
+  SELECT sku, CASE state WHEN 'confirmed' THEN quantity END, CASE state WHEN 'held' THEN quantity END
+  FROM odd_hold_lines JOIN odd_holds USING (order_id)
+), taken AS (
+  SELECT sku, coalesce(sum(confirmed), 0)::BIGINT AS confirmed, coalesce(sum(held), 0)::BIGINT AS held FROM lines GROUP BY sku
 )
 SELECT coalesce(products.sku, opening_stock.sku, taken.sku) AS sku, pieces AS opened_with, initial, restocked,
        coalesce(confirmed, 0) AS confirmed, coalesce(held, 0) AS held, on_hand,

@@ -33,6 +33,15 @@ DAMAGED: list[tuple[str, str, str, dict[str, Any]]] = [
         {"sku": "G1", "opened_with": 10, "initial": 15, "too_many": 0},
     ),
     (
+        "stock-adds-up",
+        "an order has lost its number in every book and in the diary",
+        "".join(
+            f"UPDATE {table} SET order_id = NULL WHERE order_id = 'o1';"
+            for table in ("intents", "orders", "psp_a", "charges", "holds", "hold_lines", "mail")
+        ),
+        {"sku": "G1", "confirmed": 2, "on_hand": 9, "too_many": -1},
+    ),
+    (
         "nothing-booked-twice",
         "a product is there twice",
         "INSERT INTO products FROM products",
