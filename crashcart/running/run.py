@@ -193,7 +193,7 @@ class _Run:
             _wait_ready(load, stack)
         reader = self.parts.metrics(stack.topology)
         with self.interrupts.raising():
-            _wait_scraped(reader)
+            _wait_scraped(reader, stack)
         t0 = now_mono_s() + LEAD_S
         before, self.clock = self.clock, RunClock(t0)
         boot_offset_s = self.clock.t() - before.t()
@@ -235,9 +235,7 @@ class _Run:
 def _wait_ready(load: LoadControl, stack: Stack) -> None:
     deadline = now_mono_s() + LOAD_READY_S
     while said := load.ready():
-        dead = stack.dead()
-        if "load" in dead:
-            raise BootError("load", "the load died before it began", dead["load"])
+        _nobody_died(stack)
         if now_mono_s() > deadline:
             raise BootError(
                 "load", f"the load was not ready within {LOAD_READY_S:g} s: {said}", remedy="see logs/load.log"
@@ -245,11 +243,12 @@ def _wait_ready(load: LoadControl, stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def _wait_scraped(reader: MetricsReader) -> None:
+def _wait_scraped(reader: MetricsReader, stack: Stack) -> None:
     """Prometheus takes some seconds to look at its targets for the first time; counters must be seen at 0."""
     deadline = now_mono_s() + SCRAPED_S
     said = "no target is known yet"
     while now_mono_s() < deadline:
+        _nobody_died(stack)
         try:
             up = {labels.get("job", "?"): value for labels, value in reader.latest(Selector("up"))}
         except ControlPlaneError as error:
@@ -261,6 +260,12 @@ def _wait_scraped(reader: MetricsReader) -> None:
         time.sleep(0.1)
     remedy = "what is down must answer GET /metrics with Prometheus's text; see logs/"
     raise BootError("prometheus", f"it did not scrape everything within {SCRAPED_S:g} s: {said}", remedy=remedy)
+
+
+def _nobody_died(stack: Stack) -> None:
+    """Who is dead is not waited for."""
+    for name, last_lines in sorted(stack.dead().items()):
+        raise BootError(name, "it died before the load began", last_lines, remedy="see logs/")
 
 
 class _Heart:

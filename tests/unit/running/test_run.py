@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crashcart.model.errors import ControlPlaneError, NotUndone
+from crashcart.model.errors import BootError, ControlPlaneError, NotUndone
 from crashcart.model.recording import Machine, SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import ProxyAddress
@@ -84,6 +84,17 @@ class ReaderThatGoesAway(FakeReader):
 
 
 @dataclass
+class NobodyIsUp(FakeReader):
+    """Whoever asks is told that the load is down."""
+
+    on_asked: Callable[[], None] = lambda: None
+
+    def latest(self, selector: Selector) -> Sequence[tuple[Mapping[str, str], float]]:
+        self.on_asked()
+        return [({"job": "load"}, 0.0)]
+
+
+@dataclass
 class LoadOfARun(FakeLoad):
     on_start: Callable[[], None] = lambda: None
     on_stop: Callable[[], None] = lambda: None
@@ -122,6 +133,7 @@ class Whole:
     injector: InjectorOfARun = field(default_factory=InjectorOfARun)
     load: LoadOfARun = field(default_factory=LoadOfARun)
     watchdog: FakeWatchdog = field(default_factory=FakeWatchdog)
+    reader: FakeReader = field(default_factory=ReaderThatGoesAway)
 
     def go(self) -> str:
         made = fast(demo())
@@ -133,7 +145,7 @@ class Whole:
             view=FakeView(),
             state=FakeState(),
             start_watchdog=lambda *_: self.watchdog,
-            metrics=lambda _: ReaderThatGoesAway(),
+            metrics=lambda _: self.reader,
             probes=lambda *_: FakeProbes(),
             injector=lambda *_: self.injector,
             load_control=lambda _: self.load,
@@ -215,3 +227,11 @@ def test_a_part_of_the_harness_that_dies_after_the_last_phase_is_noticed(whole: 
     whole.load.on_stop = die
     whole.go()
     assert '"event":"died"' in (whole.out / "events.jsonl").read_text(encoding="utf-8")
+
+
+def test_who_dies_before_the_load_begins_is_named_and_not_waited_for(whole: Whole) -> None:
+    stack = whole.runtime.stack
+    whole.reader = NobodyIsUp(on_asked=lambda: stack.dying.update({"toxiproxy": ("out of memory", "(signal 9)")}))
+    with pytest.raises(BootError, match=r"(?s)toxiproxy: it died before the load began.*out of memory"):
+        whole.go()
+    assert stack.stopped
