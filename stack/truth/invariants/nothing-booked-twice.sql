@@ -6,7 +6,9 @@ SELECT 'order' AS what, order_id, min(reference) AS name, count(*) AS times
 -- whatever is there twice of an order makes it odd
 FROM odd_orders GROUP BY order_id HAVING times > 1
 UNION ALL
-SELECT 'charge', min(order_id), key, count(*) AS times FROM odd_charges GROUP BY key HAVING times > 1
+-- of two charges under one key one is odd at least
+SELECT 'charge', min(charges.order_id), charges.key, count(*) AS times
+FROM charges SEMI JOIN odd_charges ON odd_charges.key IS NOT DISTINCT FROM charges.key GROUP BY charges.key HAVING times > 1
 UNION ALL
 SELECT 'hold', order_id, NULL, count(*) AS times FROM odd_holds GROUP BY order_id HAVING times > 1
 UNION ALL

@@ -1,11 +1,11 @@
 -- Orders (by a digest of their number) that are not plainly right: looked at row by row in every invariant. Of a plainly right
 -- one, what the shopper was told, the order, the charge, the hold, each of its lines and the confirmation cancel each other out,
--- and the 1 of its one purchase is left: what is there twice throughout leaves 2. Any other mail about it makes it odd. A sum of 64-bit
--- digests that is 1 by chance is one in 10^19. What has no number at all is odd. A source that could not be read makes all orders odd.
+-- and the 1 of its one purchase is left: what is there twice throughout leaves 2. Any other mail or charge of it makes it odd. A sum of
+-- 64-bit digests that is 1 by chance is one in 10^19. What has no number at all is odd. A source that could not be read makes all orders odd.
 -- missing sources: empty
 WITH sides AS (
   SELECT hash(order_id) AS number,
-         1 + hash('order', id, total_cents, network)::HUGEINT + hash('charge', total_cents)::HUGEINT + hash('hold')::HUGEINT
+         1 + hash('order', id, total_cents, network)::HUGEINT + hash('charge', id, total_cents)::HUGEINT + hash('hold')::HUGEINT
          + hash('mail')::HUGEINT
          + coalesce(list_sum([hash(line[1], TRY_CAST(line[2] AS BIGINT))::HUGEINT FOR line IN TRY(from_json(lines, '[["VARCHAR"]]'))]), 1) AS worth
   FROM intents WHERE outcome = 'ok' AND sent_s IS NOT NULL
@@ -13,13 +13,15 @@ WITH sides AS (
   SELECT hash(order_id), CASE state WHEN 'accepted' THEN -hash('order', idempotency_key, total_cents, card_network)::HUGEINT ELSE hash(state) END
   FROM orders
   UNION ALL
-  SELECT hash(order_id), CASE entry WHEN 'charge' THEN -hash('charge', amount_cents)::HUGEINT - hash('psp-a', amount_cents)::HUGEINT ELSE hash(entry) END
+  SELECT hash(order_id), CASE entry WHEN 'charge' THEN -hash('psp-a', amount_cents)::HUGEINT ELSE hash(entry) END
   FROM psp_a
   UNION ALL
-  SELECT hash(order_id), CASE entry WHEN 'charge' THEN -hash('charge', amount_cents)::HUGEINT - hash('psp-b', amount_cents)::HUGEINT ELSE hash(entry) END
+  SELECT hash(order_id), CASE entry WHEN 'charge' THEN -hash('psp-b', amount_cents)::HUGEINT ELSE hash(entry) END
   FROM psp_b
   UNION ALL
-  SELECT hash(order_id), hash(processor, amount_cents)::HUGEINT FROM charges WHERE state = 'captured'
+  SELECT hash(order_id),
+         CASE state WHEN 'captured' THEN hash(processor, amount_cents)::HUGEINT - hash('charge', key, amount_cents)::HUGEINT ELSE hash(state) END
+  FROM charges
   UNION ALL
   SELECT hash(order_id), CASE state WHEN 'confirmed' THEN -hash('hold')::HUGEINT ELSE hash(state) END FROM holds
   UNION ALL

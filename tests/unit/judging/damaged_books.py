@@ -73,6 +73,18 @@ DAMAGED: list[tuple[str, str, str, dict[str, Any]]] = [
     ),
     (
         "nothing-booked-twice",
+        "of a charge that was captured there is an earlier row still",
+        "INSERT INTO charges SELECT * REPLACE ('pending' AS state) FROM charges WHERE key = 'k1'",
+        {"what": "charge", "order_id": "o1", "name": "k1", "times": 2},
+    ),
+    (
+        "nothing-booked-twice",
+        "two orders that are right otherwise are paid under one key",
+        "UPDATE charges SET key = 'k1' WHERE key = 'k2'",
+        {"what": "charge", "order_id": "o1", "name": "k1", "times": 2},
+    ),
+    (
+        "nothing-booked-twice",
         "a hold is there twice",
         "INSERT INTO holds FROM holds WHERE order_id = 'o4'",
         {"what": "hold", "order_id": "o4", "times": 2},
