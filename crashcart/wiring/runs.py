@@ -112,7 +112,7 @@ def run_in(
     except (OSError, duckdb.Error, NotRecorded) as error:
         raise _no_room(error, out) from error
     try:
-        verdict = _judged(bench.runs_dir, out)
+        verdict = _judged(out)
         # all that is to be kept is kept before anybody is told
         if hold is None:  # who holds a phase mends and tries things meanwhile
             unkept = keep_capacity(bench.project, made, verdict)
@@ -126,10 +126,9 @@ def run_in(
     return verdict
 
 
-def _judged(runs_dir: Path, out: Path) -> Verdict:
+def _judged(out: Path) -> Verdict:
     """Something was started: what goes wrong from here on is no usage error."""
     try:
-        _point_latest(runs_dir, out)
         return judge_recording(out)
     except UsageError as error:
         raise CrashcartError(error.what, where=error.where, remedy=error.remedy) from error
@@ -155,21 +154,30 @@ def _told_to_the_load() -> dict[str, str]:
 
 
 def _new_recording(runs_dir: Path, name: str, run_id: str) -> Path:
+    """A folder for it. `latest` points there from now on: whatever comes of this run, nobody reads the one before."""
     out = runs_dir / name / run_id
     try:
         out.mkdir(parents=True)
         (out / "logs").mkdir()
     except OSError as error:
-        raise UsageError(
-            f"the recording can't be written: {error.strerror}", where=str(out), remedy="name another folder with --out"
-        ) from error
+        raise _unwritable(error, out) from error
     free_mib = shutil.disk_usage(out).free >> 20
     if free_mib < LEAST_FREE_MIB:
         _remove_empty(runs_dir, out)
         raise UsageError(
             f"only {free_mib} MiB are free", where=str(out), remedy="make room, or name another with --out"
         )
+    try:
+        _point_latest(runs_dir, out)
+    except OSError as error:
+        _remove_empty(runs_dir, out)
+        raise _unwritable(error, runs_dir / "latest") from error
     return out
+
+
+def _unwritable(error: OSError, where: Path) -> UsageError:
+    what = f"the recording can't be written: {error.strerror}"
+    return UsageError(what, where=str(where), remedy="name another folder with --out")
 
 
 def _remove_empty(runs_dir: Path, out: Path) -> None:

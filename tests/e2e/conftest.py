@@ -51,7 +51,8 @@ class Recording:
     @property
     def late(self) -> bool:
         """Whether sessions began too late for the run to count."""
-        return any(check.name == "lateness" and not check.ok for check in self.verdict.validity)
+        judged = (self.path / "verdict.json").exists()
+        return judged and any(check.name == "lateness" and not check.ok for check in self.verdict.validity)
 
     def events(self, name: str) -> list[Event]:
         lines = (self.path / "events.jsonl").read_bytes().splitlines()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from rich.console import Console
 import crashcart.running
 from crashcart.capacity import recall
 from crashcart.loading import open_project
+from crashcart.model.errors import BootError
 from crashcart.model.plan import Plan
 from crashcart.model.recording import Machine
 from crashcart.model.verdict import Cost, Outcome, PhaseNumbers, Verdict
@@ -49,6 +50,23 @@ def test_what_is_to_be_kept_is_kept_before_anybody_is_told(bench: Bench, monkeyp
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, pytest.raises(BrokenPipeError):
         run_in(bench, a_plan(), "20260101T000000Z-abcd", Console(file=nowhere), Interrupts(), tell)
     assert [held.per_s for held in recall(a_plan(), bench.project.root)[0]] == [40.0]
+
+
+def test_a_run_that_comes_to_nothing_leaves_nobody_the_one_before_to_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall(*_: object) -> None:
+        raise BootError("door[0]", "it did not become ready")
+
+    monkeypatch.setattr(runs, "make_parts", lambda *_: None)
+    monkeypatch.setattr(runs, "_judged", lambda *_: a_verdict())
+    ids = ("20260101T000000Z-abcd", "20260102T000000Z-abcd")
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for run_id, course in zip(ids, (lambda *_: "completed", fall), strict=True):
+            monkeypatch.setattr(crashcart.running, "run", course)
+            with suppress(BootError):
+                run_in(bench, a_plan(), run_id, Console(file=nowhere), Interrupts(), lambda *_: None)
+    assert (bench.runs_dir / "latest").resolve().name == ids[1]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PASS, Outcome.FAIL])

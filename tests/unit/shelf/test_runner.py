@@ -172,7 +172,7 @@ def test_a_report_that_can_not_be_written_is_no_usage_error(tmp_path: Path, monk
     monkeypatch.setattr(runs, "judge_recording", judge)
     (tmp_path / "x").mkdir()
     with pytest.raises(CrashcartError, match="cannot write") as raised:
-        runs._judged(tmp_path, tmp_path / "x")
+        runs._judged(tmp_path / "x")
     assert raised.value.exit_status == ExitStatus.OURS
 
 
