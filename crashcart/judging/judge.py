@@ -123,7 +123,8 @@ def _selectors(plan: Plan) -> tuple[Selector, ...]:
     """Of every SLO that something is expected of and that is counted in Prometheus."""
     names = {objective.slo for objective in plan.objectives} | set(plan.recovery.slos if plan.recovery else ())
     slos = [slo for name in sorted(names) if (slo := plan.slo(name)).told_within_s is None]
-    return tuple(selector for slo in slos for selector in (slo.good, slo.total, slo.excluded) if selector is not None)
+    every = [selector for slo in slos for selector in (slo.good, slo.total, slo.excluded, slo.settled)]
+    return tuple(selector for selector in every if selector is not None)
 
 
 def _validity(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from crashcart.judging.counters import Counters, Series
 from crashcart.judging.numbers import SIGNIFICANT, enough, met, percent, rounded
-from crashcart.judging.objectives import Tally, corrected_p_values
-from crashcart.judging.shoppers import NOTHING, BySecond, Tallied
+from crashcart.judging.objectives import PURCHASE, Tally, corrected_p_values
+from crashcart.judging.shoppers import NOTHING, OUTCOMES, BySecond, Tallied
 from crashcart.model.plan import Plan, PlannedRecovery
-from crashcart.model.slo import Slo
+from crashcart.model.slo import Selector, Slo
 from crashcart.model.verdict import Outcome, RecoveryResult
 
 WINDOW_S = 3
@@ -20,6 +20,7 @@ WINDOW_EVENTS = 20
 """… and so many purchases: one that is lost is not a relapse, and 5 % of fewer than this is less than one."""
 MIN_EVENTS = 20
 INTENDED = "shopper_intended_total"
+EVENTS = "shopper_events_total"
 METASTABLE = "what was broken had been mended, and the shop stayed down: a metastable failure"
 LAST_S = 1 << 40
 """After everything."""
@@ -170,15 +171,20 @@ def _told(slo: Slo, cohort: str, counted: Tally, since_s: int) -> str:
 
 
 def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond, counters: Counters) -> Tally:
-    if slo.total.metric == INTENDED:
+    if slo.total.metric == INTENDED and _is_of_the_diary(slo.good):
         # Purchases by the second they were planned for, from the diary: exact, and slow ones are not counted later.
         offered, good = by_second.offered.get(cohort, NOTHING), by_second.good.get(cohort, NOTHING)
         return Tally(good.between(since_s, end_s), offered.between(since_s, end_s))
-    good_series, total_series = counters.of(slo.good, cohort), counters.of(slo.total, cohort)
+    total = slo.total if slo.total.metric != INTENDED else slo.settled
+    if total is None:
+        return Tally(0, 0, trouble="its total counts who comes and not what ended: it needs crashcart/settled")
+    good_series, total_series = counters.of(slo.good, cohort), counters.of(total, cohort)
     if not good_series or not total_series:
         return Tally(0, 0, trouble=f"no data: no series of {cohort}")
     if any(one.fell for one in (*good_series, *total_series)):
         return Tally(0, 0, trouble="a counter was reset during the run")
+    if _stood_at(total_series) != _stood_at(counters.of(slo.total, cohort)):
+        return Tally(0, 0, trouble=f"{total} is not all that ended of {slo.total}")
     good_n, total_n = _grown(good_series, since_s), _grown(total_series, since_s)
     if good_n > total_n:
         return Tally(0, 0, trouble="more good events than events: the counters contradict each other")
@@ -187,6 +193,17 @@ def _count(slo: Slo, cohort: str, since_s: int, end_s: int, by_second: BySecond,
         confirmed = by_second.confirmed.get(cohort, NOTHING)
         excluded = min(total_n - good_n, confirmed.between(since_s, LAST_S))
     return Tally(good_n, total_n, excluded)
+
+
+def _is_of_the_diary(good: Selector) -> bool:
+    """Whether it selects purchases that came through, and nothing else."""
+    outcomes = {outcome for outcome in OUTCOMES if good.accepts({"sli": PURCHASE, "outcome": outcome})}
+    return good.metric == EVENTS and outcomes == {"ok"}
+
+
+def _stood_at(series: Sequence[Series]) -> int:
+    """In the end, when everything had settled."""
+    return round(sum(one.values[-1] for one in series))
 
 
 def _grown(series: Sequence[Series], since_s: int) -> int:

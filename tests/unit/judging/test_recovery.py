@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from crashcart.judging.counters import Counters
 from crashcart.judging.recovery import Goodput, judge_recovery
 from crashcart.judging.shoppers import BySecond, Tallied
 from crashcart.model.plan import PlannedRecovery
+from crashcart.model.slo import Selector, parse_selector
 from crashcart.model.verdict import Outcome, RecoveryResult, Verdict
 from tests.unit.judging.planned import plan
 from tests.unit.judging.recordings import MadeUp, Told
@@ -112,6 +114,39 @@ def test_a_recovery_that_slow_answers_keep_from_coming_fails(run: MadeUp, judged
     assert verdict.recovery is not None
     assert verdict.recovery.outcome is Outcome.FAIL
     assert "checkout-latency was 0 % from 50 s on" in verdict.recovery.reason
+
+
+def of_all_who_came(run: MadeUp, settled: Selector | None) -> None:
+    """Orders answered in time are counted over all who set out to buy, and nothing else must recover."""
+    assert run.plan.recovery is not None
+    slo = msgspec.structs.replace(run.plan.slos[1], total=parse_selector("shopper_intended_total"), settled=settled)
+    run.plan = msgspec.structs.replace(
+        run.plan,
+        slos=(run.plan.slos[0], slo, run.plan.slos[2]),
+        recovery=msgspec.structs.replace(run.plan.recovery, slos=(slo.name,)),
+    )
+
+
+@pytest.mark.parametrize(("until_s", "outcome"), [(39, Outcome.PASS), (60, Outcome.FAIL)])
+def test_what_came_through_too_slowly_is_not_well_where_the_total_is_all_who_came(
+    run: MadeUp, judged: Judged, until_s: int, outcome: Outcome
+) -> None:
+    def slow(told: Told) -> None:
+        told.latency_ms = 900.0
+
+    of_all_who_came(run, parse_selector('shopper_events_total{sli="purchase"}'))
+    run.spoil(slow, 26, until_s)
+    verdict = judged(run)
+    assert verdict.recovery is not None
+    assert verdict.recovery.outcome is outcome
+
+
+def test_a_total_that_counts_ahead_of_what_is_good_tells_nothing_of_a_recovery(run: MadeUp, judged: Judged) -> None:
+    of_all_who_came(run, None)
+    verdict = judged(run)
+    assert verdict.recovery is not None
+    assert verdict.recovery.outcome is Outcome.INCONCLUSIVE
+    assert "crashcart/settled" in verdict.recovery.reason
 
 
 def test_a_cohort_that_stays_down_keeps_recovery_from_coming(run: MadeUp, judged: Judged) -> None:
