@@ -69,7 +69,8 @@ SELECT booked_at AS t, 'order-confirmation:' || order_id AS key, order_id, refer
 FROM booked WHERE state = 'accepted'
 
 -- truth/holds:
-SELECT order_id, if(state = 'accepted', 'confirmed', 'released') AS state, booked_at AS created_at, booked_at AS expires_at FROM booked
+SELECT order_id, if(state = 'accepted', 'confirmed', 'released') AS state, booked_at AS created_at, booked_at AS updated_at,
+       booked_at AS expires_at FROM booked
 WHERE state <> 'rejected_sold_out' ORDER BY hash(i)
 
 -- truth/hold_lines:

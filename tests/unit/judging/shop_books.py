@@ -13,6 +13,11 @@ from crashcart.model.recording import INTENT_COLUMNS
 from crashcart.model.truth import Truth
 
 
+def at(second: int) -> str:
+    """When the n-th purchase is made."""
+    return f"2026-01-01 00:00:{second:02}+00"
+
+
 class Books:
     """The shop's books after four purchases: three accepted (one failed over to psp-b), one declined."""
 
@@ -24,7 +29,7 @@ class Books:
         for n in (1, 2, 3):
             self.intent(n, "ok")
             self.order(n, "accepted")
-            self.insert("holds", order_id=f"o{n}", state="confirmed")
+            self.hold(n, "confirmed")
             self.insert("hold_lines", order_id=f"o{n}", sku="G1", quantity=1)
             self.insert("mail", key=f"m{n}", order_id=f"o{n}", reference=f"R-{n}", template="order-confirmation")
             self.entry("psp_b" if n == 3 else "psp_a", n, "charge")
@@ -34,7 +39,7 @@ class Books:
         self.intent(4, "declined")
         self.order(4, "rejected_declined")
         self.entry("psp_a", 4, "decline")
-        self.insert("holds", order_id="o4", state="released")
+        self.hold(4, "released")
         self.insert("hold_lines", order_id="o4", sku="G1", quantity=1)
         self.charge(4, "declined", "psp-a")
         self.insert("products", sku="G1", initial=10, restocked=2, on_hand=9)
@@ -74,9 +79,11 @@ class Books:
         )
 
     def order(self, n: int, state: str) -> None:
-        self.insert(
-            "orders", order_id=f"o{n}", idempotency_key=f"k{n}", reference=f"R-{n}", state=state, total_cents=100
-        )
+        row = {"order_id": f"o{n}", "idempotency_key": f"k{n}", "reference": f"R-{n}", "total_cents": 100}
+        self.insert("orders", **row, state=state, created_at=at(n), finished_at=at(n))
+
+    def hold(self, n: int, state: str) -> None:
+        self.insert("holds", order_id=f"o{n}", state=state, created_at=at(n), updated_at=at(n))
 
     def charge(self, n: int, state: str, processor: str) -> None:
         row = {"key": f"k{n}", "order_id": f"o{n}", "reference": f"R-{n}", "amount_cents": 100}

@@ -16,7 +16,7 @@ from crashcart.model.truth import Truth
 from crashcart.running.collect import LOAD_METRICS, SERVICE_METRICS
 from tests.unit.judging.broken_books import BROKEN, TROUBLE
 from tests.unit.judging.damaged_books import DAMAGED
-from tests.unit.judging.shop_books import Books
+from tests.unit.judging.shop_books import Books, at
 
 ROOT = Path(__file__).parents[3]
 INVARIANTS = sorted(path.stem for path in (ROOT / "stack/truth/invariants").glob("*.sql"))
@@ -166,6 +166,24 @@ def test_sold_out_is_confirmed_where_every_piece_was_spoken_for(books: Books) ->
     assert ("k5", "sold_out") not in books.confirmed()
     books.do("UPDATE intents SET lines = '[[\"G1\", 9]]' WHERE id = 'k5'")
     assert ("k5", "sold_out") in books.confirmed()
+
+
+@pytest.mark.parametrize(
+    ("why", "sql"),
+    [
+        ("it was held only afterwards", f"UPDATE holds SET created_at = '{at(20)}' WHERE order_id = 'o3'"),
+        ("it had been let go long before", f"UPDATE orders SET created_at = '{at(20)}' WHERE order_id = 'o5'"),
+        ("no such order was refused", "UPDATE orders SET state = 'failed' WHERE order_id = 'o5'"),
+    ],
+)
+def test_sold_out_is_not_confirmed_where_a_piece_was_there_when_it_was_said(books: Books, why: str, sql: str) -> None:
+    books.intent(5, "sold_out")
+    books.order(5, "rejected_sold_out")
+    books.do("UPDATE intents SET lines = '[[\"G1\", 9]]' WHERE id = 'k5'")
+    books.do(f"UPDATE orders SET finished_at = '{at(9)}' WHERE order_id = 'o5'")
+    assert ("k5", "sold_out") in books.confirmed()
+    books.do(sql)
+    assert ("k5", "sold_out") not in books.confirmed(), why
 
 
 def test_stock_that_was_made_to_look_like_nothing_confirms_no_sold_out(books: Books) -> None:
