@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 
-TRUTH = Path(__file__).parents[3] / "stack" / "truth"
-FOLLOW_UP = (TRUTH / "follow-up.sql").read_text(encoding="utf-8")
-NO_FALSE_BAD_NEWS = (
-    (TRUTH / "invariants" / "no-false-bad-news.sql").read_text(encoding="utf-8").partition("-- examined:")
-)
-TABLES = """
-CREATE TABLE orders (order_id VARCHAR, idempotency_key VARCHAR, reference VARCHAR, state VARCHAR);
-CREATE TABLE mail (t TIMESTAMPTZ, key VARCHAR, order_id VARCHAR, reference VARCHAR, template VARCHAR);
-INSERT INTO orders VALUES ('o1', 'k1', 'R-1', 'accepted'), ('o2', 'k2', 'R-2', 'failed'),
+from crashcart.loading.truth import read_truth
+from tests.unit.judging.shop_books import Books
+
+TRUTH = read_truth(Path(__file__).parents[3] / "stack" / "truth", "stack/truth")
+RULE = "no-false-bad-news"
+ROWS = """
+INSERT INTO orders (order_id, idempotency_key, reference, state)
+                   VALUES ('o1', 'k1', 'R-1', 'accepted'), ('o2', 'k2', 'R-2', 'failed'),
                           ('o3', 'k3', 'R-3', 'cancelled_refunded'), ('o4', 'k4', 'R-4', 'rejected_declined');
 INSERT INTO mail VALUES ('2026-01-01 10:00:00Z', 'o1', 'o1', 'R-1', 'order-confirmation'),
                         ('2026-01-01 10:00:01Z', 'o2:failed', 'o2', 'R-2', 'order-failed'),
@@ -27,24 +25,25 @@ INSERT INTO mail VALUES ('2026-01-01 10:00:00Z', 'o1', 'o1', 'R-1', 'order-confi
 
 
 @pytest.fixture
-def books() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        connection.execute(TABLES)
-        yield connection
+def books() -> Iterator[Books]:
+    made = Books(TRUTH)
+    for table in ("intents", *TRUTH.sources):
+        made.do(f"DELETE FROM {table}")
+    made.do(ROWS)
+    yield made
+    made.database.close()
 
 
-def witnesses(books: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
-    return books.execute(NO_FALSE_BAD_NEWS[0]).fetchall()
-
-
-def test_who_was_written_to_is_told_by_their_key(books: duckdb.DuckDBPyConnection) -> None:
-    told = books.execute(f"SELECT key FROM ({FOLLOW_UP.rstrip().rstrip(';')}) ORDER BY told_at").fetchall()
+def test_who_was_written_to_is_told_by_their_key(books: Books) -> None:
+    books.share()
+    follow_up = TRUTH.follow_up_sql.rstrip().rstrip(";")
+    told = books.database.execute(f"SELECT key FROM ({follow_up}) ORDER BY told_at").fetchall()
     assert told == [("k2",), ("k3",), ("k4",)]
 
 
-def test_books_in_which_only_failed_orders_were_said_to_have_failed_are_right(books: duckdb.DuckDBPyConnection) -> None:
-    assert witnesses(books) == []
-    assert books.execute(NO_FALSE_BAD_NEWS[2]).fetchall() == [(4,)]
+def test_books_in_which_only_failed_orders_were_said_to_have_failed_are_right(books: Books) -> None:
+    assert books.witnesses(RULE) == []
+    assert books.examined(RULE) == 4
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_books_in_which_only_failed_orders_were_said_to_have_failed_are_right(bo
     ],
 )
 def test_bad_news_of_a_good_order_or_twice_or_of_none_is_a_witness(
-    books: duckdb.DuckDBPyConnection, order_id: str, reference: str, witness: tuple[object, ...]
+    books: Books, order_id: str, reference: str, witness: tuple[object, ...]
 ) -> None:
-    books.execute("INSERT INTO mail VALUES (now(), 'x', ?, ?, 'order-failed')", [order_id, reference])
-    assert witnesses(books) == [witness]
+    books.insert("mail", key="x", order_id=order_id, reference=reference, template="order-failed")
+    assert [tuple(row.values()) for row in books.witnesses(RULE)] == [witness]
