@@ -38,6 +38,7 @@ _COLUMNS: dict[Table, dict[str, str]] = {
         "order_id": "VARCHAR",
         "safe_to_retry": "BOOLEAN",
         "saw": "VARCHAR",
+        "double_click": "VARCHAR",
         "done_s": "DOUBLE",
     },
     "pace": {
@@ -84,19 +85,21 @@ ended AS (
   SELECT id, max(done_s) AS done_s, max_by(outcome, done_s) AS outcome, max_by(latency_ms, done_s) AS latency_ms,
          max_by(attempts, done_s) AS attempts, max_by(status, done_s) AS status, max_by(problem, done_s) AS problem,
          max_by(reference, done_s) AS reference, max_by(order_id, done_s) AS order_id,
-         max_by(safe_to_retry, done_s) AS safe_to_retry, max_by(saw, done_s) AS saw
+         max_by(safe_to_retry, done_s) AS safe_to_retry, max_by(saw, done_s) AS saw,
+         max_by(double_click, done_s) AS double_click
   FROM lines WHERE r = 'end' GROUP BY id
 )
 SELECT id, session, phase, planned_s, cohorts,
        coalesce(outcome, CASE WHEN sends > 0 THEN 'unknown' ELSE 'blocked' END) AS outcome,
        intended_s, sent_s, done_s, latency_ms, coalesce(attempts, sends, 0) AS attempts, status,
        nullif(problem, '') AS problem, nullif(reference, '') AS reference, nullif(order_id, '') AS order_id,
-       safe_to_retry, total_cents, network, lines, nullif(saw, '') AS saw
+       safe_to_retry, total_cents, network, lines, nullif(saw, '') AS saw,
+       nullif(double_click, '') AS double_click
 FROM drawn LEFT JOIN sent USING (id) LEFT JOIN ended USING (id)
 """
 
 
-_LATE = "SELECT NULL::VARCHAR AS saw WHERE false"
+_LATE = "SELECT NULL::VARCHAR AS saw, NULL::VARCHAR AS double_click WHERE false"
 """Columns that earlier recordings do not have."""
 
 

@@ -24,6 +24,12 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         "INSERT INTO mail (order_id, reference, template) SELECT 'o4', 'R-4', 'order-failed' FROM range(2)",
         {"reference": "R-4", "mails": 2},
     ),
+    (
+        "a-double-click-is-one-order",
+        "the second click was told of another order than the first, and of one that is in no book",
+        "UPDATE intents SET double_click = CASE id WHEN 'k1' THEN 'different' WHEN 'k2' THEN 'same' END",
+        {"reference": "R-1", "idempotency_key": "k1", "told": "ok", "first_order": "o1"},
+    ),
     ("no-accepted-order-lost", "an order is gone", "DELETE FROM orders WHERE order_id = 'o1'", {"reference": "R-1"}),
     (
         "no-accepted-order-lost",

@@ -88,6 +88,14 @@ def test_an_intents_last_word_counts(tmp_path: Path) -> None:
     assert json.loads(row["lines"]) == [["G", 2]]
 
 
+def test_what_a_second_click_was_told_is_kept(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    once, twice = {**ENDED, "double_click": ""}, {**ENDED, "id": "l", "double_click": "different"}
+    diary(tmp_path, DRAWN, SENT, once, {**DRAWN, "id": "l"}, {**SENT, "id": "l"}, twice)
+    finish(recorder)
+    assert {row["id"]: row["double_click"] for row in rows(tmp_path, "intents")} == {"k": None, "l": "different"}
+
+
 def test_an_intent_that_never_ended_is_unknown_if_it_was_sent_and_blocked_if_not(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     diary(tmp_path, DRAWN, SENT, {**DRAWN, "id": "l"})
