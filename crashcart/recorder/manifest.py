@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ Ended = Literal["completed", "gate-closed", "guardrail", "interrupted", "broken"
 
 _MADE_LATER = {"manifest.json", "verdict.json", "report.html", "report.md", "junit.xml", "failed-orders.csv"}
 _LOGS = "logs/"
+_DATA = (".parquet", ".jsonl", "load-summary.json")
 _GROWS = FILES["faultlog"]
 """`crashcart recover` goes on writing there: what was recorded is its beginning."""
 
@@ -51,7 +52,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def verify(directory: Path) -> Manifest:
-    """Make sure that a recording is whole: every file there, of the size and content that were recorded.
+    """Make sure that a recording is whole: every file there, of the size and content that were recorded, and no other.
 
     Raises BadFile for one that is cut short or was altered, UsageError for one of a newer crashcart.
     Logs may be thrown away.
@@ -69,6 +70,7 @@ def verify(directory: Path) -> Manifest:
         raise BadFile("this is no whole manifest: its last line has no end", file=path, line=None)
     for entry in manifest.files:
         _check(directory, entry)
+    _nothing_added(directory, {entry.path for entry in manifest.files})
     return manifest
 
 
@@ -104,6 +106,19 @@ def _check(directory: Path, entry: FileEntry) -> None:
             line=None,
             remedy="judge an unaltered copy of the recording",
         )
+
+
+def _nothing_added(directory: Path, known: Collection[str]) -> None:
+    """What could not be recorded is missing for a reason: of another run it proves nothing, and would be judged by."""
+    for relative in sorted(_recorded(directory)):
+        judged_by = relative.endswith(_DATA) and not relative.startswith(_LOGS) and relative != _GROWS
+        if judged_by and relative not in known:
+            raise BadFile(
+                "a file lies in the recording that was not recorded",
+                file=directory / relative,
+                line=None,
+                remedy="take it away, or judge an unaltered copy of the recording",
+            )
 
 
 def _recorded(directory: Path) -> Iterator[str]:

@@ -196,6 +196,19 @@ def test_where_there_is_too_little_room_no_verdict_is_given(finished: Path) -> N
     assert caught.value.remedy
 
 
+def test_a_table_of_another_run_does_not_stand_in_for_one_that_could_not_be_read(
+    run: MadeUp, finished: Path, work: Path
+) -> None:
+    run.books = False
+    run.without_event("books-read")
+    run.events.append(("books-read", 62.0, {"rows": {}, "errors": {"orders": "orders-db could not be read"}}))
+    made = run.write(work / "made")
+    assert judge(made).outcome is Outcome.INCONCLUSIVE
+    shutil.copytree(finished / "truth", made / "truth")
+    with pytest.raises(BadFile, match=r"orders\.parquet: .* was not recorded"):
+        judge(made)
+
+
 def test_the_same_recording_gives_the_same_bytes_whatever_was_written_beside_it(finished: Path, work: Path) -> None:
     before = encode(judge(finished))
     copied(finished, work)
