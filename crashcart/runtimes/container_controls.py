@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashcart.model.errors import BootError, CrashcartError, EngineError
-from crashcart.runtimes.containers import alias_of, engine
+from crashcart.model.errors import BootError, CrashcartError
+from crashcart.runtimes.containers import alias_of, asking
 from crashcart.runtimes.spec import ContainerSpec, read_spec
 
 if TYPE_CHECKING:
@@ -128,14 +128,9 @@ def _memory_of_machine() -> int:
 def _speaking(container: ContainerSpec) -> Iterator[APIClient]:
     """Whatever goes wrong is said in the engine's words."""
     import docker
-    import requests
 
-    api = engine()
-    try:
-        yield api
-    except docker.errors.APIError as error:
-        raise CrashcartError(str(error.explanation or error), where=container.name) from error
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        raise EngineError(error, where=container.name) from error
-    finally:
-        api.close()
+    with asking(where=container.name) as api:
+        try:
+            yield api
+        except docker.errors.APIError as error:
+            raise CrashcartError(str(error.explanation or error), where=container.name) from error

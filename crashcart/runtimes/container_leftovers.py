@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crashcart.images.engine import engine_errors
 from crashcart.model.errors import EngineError
 from crashcart.processes import boot_id
 from crashcart.runtimes.container_logs import gather
-from crashcart.runtimes.containers import BOOT_LABEL, LOG_LABEL, RUN_LABEL, engine, engine_may_be_there
+from crashcart.runtimes.containers import BOOT_LABEL, LOG_LABEL, RUN_LABEL, asking, engine_may_be_there
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -43,62 +43,38 @@ def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, 
 
 def left_of(run_id: str) -> tuple[str, ...]:
     """What the engine still keeps for a run, by name; that it does not answer, in its place."""
-    import docker
-    import requests
-
     try:
-        api = engine(ASK_S)
+        with asking(ASK_S) as api:
+            names = [one["Names"][0].lstrip("/") for one in _containers(api, run_id)]
+            return (*names, *(one["Name"] for one in _networks(api, run_id)))
     except EngineError as error:
         return (str(error),)
-    try:
-        names = [one["Names"][0].lstrip("/") for one in _containers(api, run_id)]
-        return (*names, *(one["Name"] for one in _networks(api, run_id)))
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        return (f"the Docker engine does not answer: {error}",)
-    finally:
-        api.close()
 
 
 def runs_of_earlier_boots() -> frozenset[str]:
     """Runs of which the engine kept something over a boot of the machine. None where there is no engine."""
-    import docker
-    import requests
-
     if not engine_may_be_there():
         return frozenset()
     try:
-        api = engine(ASK_S)
+        with asking(ASK_S) as api:
+            labels = [one["Labels"] for one in (*_containers(api), *_networks(api))]
     except EngineError:
         return frozenset()
-    try:
-        labels = [one["Labels"] for one in (*_containers(api), *_networks(api))]
-    except (requests.RequestException, docker.errors.DockerException):
-        return frozenset()
-    finally:
-        api.close()
     return frozenset(one[RUN_LABEL] for one in labels if one.get(BOOT_LABEL) != boot_id())
 
 
 def _remove_once(run_id: str) -> tuple[str, ...]:
-    import docker
-    import requests
-
-    api = engine()
-    try:
+    with asking() as api:
         containers, networks = _kept(run_id)
         with ThreadPoolExecutor(max_workers=16, thread_name_prefix="remove") as pool:
             found = [*pool.map(lambda one: _remove_container(api, one), containers)]
             found += pool.map(lambda one: _without_error(lambda: api.remove_network(one["Id"]), one["Name"]), networks)
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        raise EngineError(error) from error
-    finally:
-        api.close()
     return tuple(problem for problem in found if problem)
 
 
 def _kept(run_id: str) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
     """Containers and networks. An engine that hangs is found out by a question, long before it would fail to remove."""
-    with closing(engine(ASK_S)) as api:
+    with asking(ASK_S) as api:
         return _containers(api, run_id), _networks(api, run_id)
 
 
@@ -112,13 +88,12 @@ def _remove_container(api: APIClient, one: Mapping[str, Any]) -> str:
 def _without_error(remove: Callable[[], object], name: str) -> str:
     """Empty when it is gone."""
     import docker
-    import requests
 
     try:
         remove()
     except docker.errors.NotFound:
         return ""
-    except (requests.RequestException, docker.errors.DockerException) as error:
+    except engine_errors() as error:
         return f"{name} could not be removed: {error}"
     return ""
 

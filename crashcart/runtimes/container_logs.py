@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crashcart.images.engine import engine_errors
 from crashcart.model.errors import EngineError
 
 if TYPE_CHECKING:
@@ -19,17 +20,14 @@ _HEAD_BYTES = 8
 
 def gather(api: APIClient, name: str, log: Path) -> None:
     """Write all that it has printed so far to its log. What can't be had, or not in time, leaves the log as it is."""
-    import docker
-    import requests
-    import urllib3
-
+    in_vain: tuple[type[Exception], ...] = (OSError, *engine_errors())
     partial = log.with_name(f".{log.name}.partial")
     try:
         with partial.open("wb") as file:
             for chunk in _so_far(api, name):
                 file.write(chunk)
         partial.replace(log)
-    except (OSError, requests.RequestException, docker.errors.DockerException, urllib3.exceptions.HTTPError):
+    except in_vain:
         partial.unlink(missing_ok=True)
 
 
@@ -76,12 +74,10 @@ def _text(line: bytes) -> str:
 def _printed(api: APIClient, name: str, *, follow: bool) -> Iterator[bytes]:
     """From its first byte on; with `follow`, until it ends. Nothing where there is no such container."""
     import docker
-    import requests
-    import urllib3
 
     try:
         yield from api.logs(name, stdout=True, stderr=True, stream=True, follow=follow)
     except docker.errors.NotFound:
         return
-    except (requests.RequestException, docker.errors.DockerException, urllib3.exceptions.HTTPError) as error:
+    except engine_errors() as error:
         raise EngineError(error, where=name) from error

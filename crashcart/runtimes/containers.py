@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crashcart.images.engine import engine_errors
 from crashcart.model.errors import BootError, EngineError
 from crashcart.processes import RUN_VARIABLE, boot_id, is_same_process, process_ref
 from crashcart.runtimes.container_logs import gather
@@ -29,6 +30,7 @@ SOCKET = Path("/var/run/docker.sock")
 _STOPPED_WITHIN_S = 5
 _POLL_S = 0.01
 _SIGNALLED = 128
+_NOT_STARTED = "its container can not be started"
 _TAKEN = 409
 """The status that says: there is one by that name."""
 _LOG_BYTES = "256m"
@@ -92,6 +94,38 @@ def engine(timeout_s: int = TIMEOUT_S) -> APIClient:
         raise EngineError(error) from error
 
 
+@contextmanager
+def asking(timeout_s: int = TIMEOUT_S, *, where: str = "") -> Iterator[APIClient]:
+    """The engine, closed again afterwards. EngineError where it is not there, breaks off, or refuses what it is asked.
+
+    Who can tell more of a refusal catches the SDK's APIError inside.
+    """
+    with closing(engine(timeout_s)) as api:
+        try:
+            yield api
+        except engine_errors() as error:
+            raise EngineError(error, where=where) from error
+
+
+@contextmanager
+def booting(name: str, refused: str) -> Iterator[APIClient]:
+    """The engine, while something of a stack is made.
+
+    Raises:
+        BootError: about `name`, in the engine's words; `refused` begins it, such as `its container can not be started`.
+    """
+    import docker
+
+    try:
+        with asking() as api:
+            try:
+                yield api
+            except docker.errors.APIError as error:
+                raise BootError(name, f"{refused}: {error.explanation or error}") from error
+    except EngineError as error:
+        raise BootError(name, str(error)) from error
+
+
 def engine_may_be_there() -> bool:
     """Whether it is worth asking for it."""
     return bool(os.environ.get("DOCKER_HOST")) or SOCKET.exists()
@@ -109,7 +143,7 @@ def labels_of(run_id: str) -> dict[str, str]:
 
 def make_container(spec: SpawnSpec, container: ContainerSpec) -> None:
     """Make the container, unless there is one by that name. BootError: it can't be, in the engine's words."""
-    with _booting(spec) as api:
+    with booting(spec.name, _NOT_STARTED) as api:
         _make(api, spec, container)
 
 
@@ -121,7 +155,7 @@ def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProce
     """
     import docker
 
-    with _booting(spec) as api:
+    with booting(spec.name, _NOT_STARTED) as api:
         try:
             _await_end(api, container.name)
         except docker.errors.NotFound:
@@ -131,26 +165,9 @@ def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProce
     return ContainerProcess(container.name, int(state["Pid"]), Path(spec.log))
 
 
-@contextmanager
-def _booting(spec: SpawnSpec) -> Iterator[APIClient]:
-    """Whatever goes wrong is said in the engine's words."""
-    import docker
-    import requests
-
-    try:
-        with closing(engine()) as api:
-            yield api
-    except docker.errors.APIError as error:
-        raise BootError(spec.name, f"its container can not be started: {error.explanation or error}") from error
-    except (requests.RequestException, docker.errors.DockerException) as error:
-        raise BootError(spec.name, str(EngineError(error))) from error
-    except EngineError as error:
-        raise BootError(spec.name, str(error)) from error
-
-
 def gather_log(name: str, log: Path) -> None:
     """Write all that a container has printed so far to its log. What can't be had leaves the log as it is."""
-    with suppress(EngineError), closing(engine()) as api:
+    with suppress(EngineError), asking() as api:
         gather(api, name, log)
 
 
@@ -223,12 +240,9 @@ def _host_config(api: APIClient, container: ContainerSpec, network: str) -> obje
 
 def _exit_code(name: str) -> int:
     """−n for signal n, as a child of ours would have it; −9 for a container that is not there any more."""
-    import docker
-    import requests
-
     try:
-        with closing(engine()) as api:
+        with asking() as api:
             code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
-    except (EngineError, requests.RequestException, docker.errors.DockerException):
+    except EngineError:
         return -signal.SIGKILL
     return _SIGNALLED - code if code > _SIGNALLED else code

@@ -18,7 +18,7 @@ from crashcart.model.errors import BootError
 from crashcart.model.topology import Topology
 from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.container_layout import LEAVES, lay_out_containers
-from crashcart.runtimes.containers import alias_of, engine, labels_of, make_container
+from crashcart.runtimes.containers import alias_of, booting, labels_of, make_container
 from crashcart.runtimes.grounds import Programs
 from crashcart.runtimes.layout import Layout
 from crashcart.runtimes.postgres import PostgresProgram
@@ -80,25 +80,11 @@ class DockerGround:
             yield
 
     def _make_network(self, name: str, subnet: IPv4Network) -> None:
-        import docker
-        import requests
         from docker.types import IPAMConfig, IPAMPool
 
-        api = engine()
-        try:
-            api.create_network(
-                name,
-                driver="bridge",
-                internal=True,
-                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))]),
-                labels=labels_of(self._run_id),
-            )
-        except docker.errors.APIError as error:
-            raise BootError(name, f"the network can not be made: {error.explanation or error}") from error
-        except requests.RequestException as error:
-            raise BootError(name, f"the Docker engine does not answer: {error}") from error
-        finally:
-            api.close()
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))])
+        with booting(name, "the network can not be made") as api:
+            api.create_network(name, driver="bridge", internal=True, ipam=ipam, labels=labels_of(self._run_id))
 
     def environment(self, run_id: str, name: str, kind: str) -> dict[str, str]:
         """The image's own, and by what it is found again: its processes are this machine's."""
@@ -182,11 +168,8 @@ def _accounts(state_dir: Path, account: ServerAccount) -> dict[str, str]:
 
 def _free_block() -> IPv4Network:
     """A block that no route of this machine and no network of the engine overlaps."""
-    api = engine()
-    try:
+    with booting("networks", "its networks can not be listed") as api:
         taken = [*_routes(), *_engine_subnets(api)]
-    finally:
-        api.close()
     for _ in range(_ATTEMPTS):
         number = random.randrange(1 << (BLOCK_BITS - BLOCKS.prefixlen))
         block = IPv4Network((int(BLOCKS.network_address) + (number << (32 - BLOCK_BITS)), BLOCK_BITS))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,9 +115,9 @@ def logs(topology: Topology, instance: str, *, follow: bool = False, lines: int 
     log, container = Path(found.log), _container(found)
     if container and follow:
         from crashcart.runtimes.container_logs import follow_log
-        from crashcart.runtimes.containers import engine
+        from crashcart.runtimes.containers import asking
 
-        with closing(engine()) as api:
+        with asking(where=container) as api:
             yield from follow_log(api, container, lines=lines, stands=Path(topology.state_dir).exists)
         return
     if container:
