@@ -16,7 +16,7 @@ import msgspec
 from crashcart.model.plan import Plan
 from crashcart.model.recording import Event, Manifest
 from crashcart.model.verdict import Verdict
-from tests.unit.reporting.recordings import make_recording, write_table
+from tests.unit.reporting.recordings import make_recording, seal, write_table
 from tests.unit.reporting.stories import FAIL
 
 CANARY = "owned"
@@ -69,6 +69,7 @@ def make_hostile(folder: Path) -> Verdict:
         _rewrite(log, _spoil_log)
     for table in ("intents", "pace", "evidence", "series"):
         _spoil_table(folder, table)
+    seal(folder)
     bad: Verdict = _spoil(verdict)
     return msgspec.structs.replace(bad, saw=PAYLOADS, reasons=(*bad.reasons, *PAYLOADS), look_at=PAYLOADS)
 

@@ -15,7 +15,7 @@ from crashcart.model.verdict import Verdict
 from crashcart.reporting import write_all
 from crashcart.reporting.recorded import read_plan
 from tests.contract.reporting.browser import Page, find_browser, open_page
-from tests.unit.reporting.recordings import make_recording
+from tests.unit.reporting.recordings import make_recording, seal
 from tests.unit.reporting.stories import FAIL, HOSTILE, INCONCLUSIVE, PASS
 
 BROWSER = find_browser()
@@ -92,6 +92,7 @@ def make_busy(folder: Path) -> Verdict:
     events += [Event(float(t), "", "mark", {"text": f"called the {t}th colleague on duty"}) for t in range(0, 80, 7)]
     with (folder / "events.jsonl").open("ab") as file:
         file.writelines(msgspec.json.encode(event) + b"\n" for event in events)
+    seal(folder)
     return verdict
 
 

@@ -105,9 +105,8 @@ class Books:
     def witnesses(self, name: str) -> list[dict[str, Any]]:
         self.share()
         invariant = next(one for one in self.truth.invariants if one.name == name)
-        found = self.database.execute(f"SELECT * FROM ({invariant.sql.rstrip(';')})")
-        columns = [column[0] for column in found.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+        found = self.database.execute(f"SELECT to_json(w) FROM (\n{invariant.sql.rstrip(';')}\n) AS w").fetchall()
+        return [json.loads(row) for (row,) in found]
 
     def examined(self, name: str) -> int:
         invariant = next(one for one in self.truth.invariants if one.name == name)

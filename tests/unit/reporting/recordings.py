@@ -17,6 +17,7 @@ from crashcart.model.recording import INTENT_COLUMNS, RECORDING_FORMAT, Event, M
 from crashcart.model.slo import Slo, parse_selector
 from crashcart.model.truth import Invariant, Quiesce, Truth
 from crashcart.model.verdict import Outcome, Verdict
+from crashcart.recorder.manifest import list_files, write_manifest
 from tests.unit.reporting.series import SERIES_COLUMNS, make_series
 from tests.unit.reporting.stories import COHORTS, LAWS, Story
 from tests.unit.reporting.verdicts import make_verdict
@@ -47,7 +48,6 @@ def make_recording(folder: Path, story: Story) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
     plan = make_plan(story)
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
-    (folder / "manifest.json").write_bytes(msgspec.json.encode(_manifest(story)) + b"\n")
     _lines(folder / "events.jsonl", (msgspec.to_builtins(event) for event in _events(plan, story)))
     intents = list(_intents(plan, story))
     write_table(folder, "intents", intents, INTENT_COLUMNS)
@@ -56,7 +56,15 @@ def make_recording(folder: Path, story: Story) -> Verdict:
     write_table(folder, "series", make_series(plan, story), SERIES_COLUMNS)
     (folder / "logs").mkdir(exist_ok=True)
     _lines(folder / "logs" / "checkout[0].log", _log(story))
+    write_manifest(folder, _manifest(story))
+    seal(folder)
     return make_verdict(plan, intents, story)
+
+
+def seal(folder: Path) -> None:
+    """What lies there now is what was recorded."""
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
+    write_manifest(folder, msgspec.structs.replace(manifest, files=list_files(folder, {})))
 
 
 def write_table(folder: Path, name: str, rows: Iterable[Mapping[str, object]], columns: dict[str, str]) -> None:
