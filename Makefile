@@ -53,8 +53,10 @@ test: check .venv-audit/locked ## check, then the tests: unit, contract, end to 
 	@$(PY) -m pytest -n 4 -m "not docker and not alone" --durations=20 tests/unit tests/contract
 	@# … an engine makes its networks and containers one after the other anyway, and some hold times against each other …
 	@$(PY) -m pytest -m "docker or alone" tests/unit tests/contract
-	@# … while whole runs need the machine for themselves
-	@$(PY) -m pytest tests/e2e -m "not nightly" --durations=30
+	@# … while of whole runs two of a small project fit beside each other …
+	@$(PY) -m pytest -n 2 --dist loadfile tests/e2e -m "not nightly and not alone" --durations=20
+	@# … and those of the reference shop, or in containers, need the machine for themselves
+	@$(PY) -m pytest tests/e2e -m "not nightly and alone" --durations=20
 
 .PHONY: check
 check: .venv/project ## format, lint, types, walls between the parts

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from crashcart.model.recording import Event, Manifest
 from crashcart.model.verdict import Outcome, Verdict
 from crashcart.processes import processes_of_run
 from crashcart.safety.faultlog import open_steps, read_log
+from crashcart.safety.runlock import LOCK_VARIABLE
+from crashcart.tools import cache_dir
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-5d0c"
@@ -32,6 +36,16 @@ SECRETS = {
 }
 """What a user's shell may hold, and no file of a run."""
 TINY = ROOT / "tests" / "projects" / "tiny"
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", "runs", ".*_cache", ".hypothesis", "__pycache__", "dist")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two runs of the tiny project fit beside each other; one of the reference shop fills the machine."""
+    for item in items:
+        here = item.path.is_relative_to(Path(__file__).parent)
+        if here and ("shop" in getattr(item, "fixturenames", ()) or item.get_closest_marker("docker")):
+            item.add_marker(pytest.mark.alone)
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,9 @@ def shown_and_undone(harness: Harness, experiment: str, file: Path) -> Verdict:
 
 def _harness(project: Path, tmp_path: Path) -> Harness:
     own = {"XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "120"}
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:  # else the machine's own lock: a run that somebody makes beside the tests is not disturbed
+        own[LOCK_VARIABLE] = str(Path(tempfile.gettempdir()) / f"crashcart-run-{worker}.lock")
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return Harness(project, tmp_path / "runs", {**kept, **own})
 
@@ -199,3 +216,33 @@ def tiny(tmp_path: Path, toolbox: object) -> Harness:
     """The tiny one: boots in a second, and its experiment takes half a minute."""
     assert toolbox
     return _harness(TINY, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def copy(finished: Harness) -> Iterator[Path]:
+    """The repository in a folder of its own; a reader has run something before, so `runs/` has one small recording."""
+    above = Path(tempfile.mkdtemp(prefix="reader of crashcart "))
+    above.chmod(0o755)  # pytest's own folders are closed to the account that databases run as
+    folder = above / "copy"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    shutil.copytree(finished.runs, folder / "runs", symlinks=True)
+    fresh = subprocess.run(["make", "--question", ".venv/project"], cwd=ROOT, capture_output=True, check=False)
+    if fresh.returncode == 0:  # else `make demo` makes one in the copy, as on a reader's first day
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+    yield folder
+    byte_code = cache_dir() / "pycache" / above.relative_to("/")
+    shutil.rmtree(byte_code, ignore_errors=True)  # what was compiled from a folder that nobody uses again
+    shutil.rmtree(above)
+
+
+Demo = tuple[subprocess.CompletedProcess[str], Recording]
+
+
+@pytest.fixture(scope="session")
+def demo(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """What `make demo` said in the copy, and its recording."""
+    environment = dict(_harness(ROOT, tmp_path_factory.mktemp("demo")).environment)
+    done = subprocess.run(
+        ["make", "demo"], cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=280
+    )
+    return done, Recording((copy / "runs" / "latest").resolve())

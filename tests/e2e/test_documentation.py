@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crashcart.model.verdict import Outcome
-from crashcart.tools import cache_dir
-from tests.e2e.conftest import ROOT, Harness, Recording, nothing_is_left_of
+from tests.e2e.conftest import ROOT, Demo, Harness, nothing_is_left_of
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOT_HERE = ("make test", "crashcart run card-processor-outage-at-peak --runtime docker")
@@ -23,24 +20,6 @@ NOT_HERE = ("make test", "crashcart run card-processor-outage-at-peak --runtime 
 SAME_AS = {"crashcart run card-processor-outage-at-peak": "make demo"}
 FAILS = {"crashcart plan slow-inventory-db --set timeline.baseline=2s": 2}
 """Commands that the text shows for their error."""
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", "runs", ".*_cache", ".hypothesis", "__pycache__", "dist")
-
-
-@pytest.fixture(scope="session")
-def copy(finished: Harness) -> Iterator[Path]:
-    """The repository in a folder of its own; a reader has run something before, so `runs/` has one small recording."""
-    above = Path(tempfile.mkdtemp(prefix="reader of crashcart "))
-    above.chmod(0o755)  # pytest's own folders are closed to the account that databases run as
-    folder = above / "copy"
-    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
-    shutil.copytree(finished.runs, folder / "runs", symlinks=True)
-    fresh = subprocess.run(["make", "--question", ".venv/project"], cwd=ROOT, capture_output=True, check=False)
-    if fresh.returncode == 0:  # else `make demo` makes one in the copy, as on a reader's first day
-        (folder / ".venv").symlink_to(ROOT / ".venv")
-    yield folder
-    byte_code = cache_dir() / "pycache" / above.relative_to("/")
-    shutil.rmtree(byte_code, ignore_errors=True)  # what was compiled from a folder that nobody uses again
-    shutil.rmtree(above)
 
 
 def _blocks(page: Path, language: str) -> Iterator[str]:
@@ -106,14 +85,11 @@ def _drive_by_hand(shop: Harness, command: str, where: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_does_all_the_set_up_and_its_verdict_is_true(shop: Harness, copy: Path) -> None:
+def test_the_demo_does_all_the_set_up_and_its_verdict_is_true(shop: Harness, copy: Path, demo: Demo) -> None:
     """`make demo`. The smaller processor takes over, so nothing but its own refused calls tells of the outage."""
-    done = subprocess.run(
-        ["make", "demo"], cwd=copy, env=dict(shop.environment), capture_output=True, text=True, check=False, timeout=280
-    )
+    done, recording = demo
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASS" in done.stdout
-    recording = Recording((copy / "runs" / "latest").resolve())
     assert f"{recording.path.name}/report.html" in done.stdout.replace("\n", "")
     verdict = recording.verdict
     assert verdict.experiment == "card-processor-outage-at-peak"

@@ -44,6 +44,7 @@ def written(folder: Path, design: str, phase: str, faults: list[tuple[str, int, 
     return str(path)
 
 
+@pytest.mark.alone  # a hog gets its share of a processor only where nobody else wants it
 @pytest.mark.timeout(300)
 def test_each_fault_is_seen_while_it_is_there_and_only_then(tiny: Harness, tmp_path: Path) -> None:
     faults = FAULTS
