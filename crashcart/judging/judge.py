@@ -143,7 +143,7 @@ def _validity(
         about_faults = (
             validity.gate(tape, objectives, saw),
             validity.faults_on_time(tape, windows),
-            validity.evidence(seen),
+            validity.evidence(seen, machine.others_took(tape)),
             validity.undone(tape),
         )
     return with_remedies(

@@ -66,6 +66,15 @@ def free_for_the_run(
     return ValidityCheck("machine", title, True, _busiest(tape.reached, spans))
 
 
+def others_took(tape: Tape) -> str:
+    """What others used of the machine while all phases that were reached went on; empty where that was little."""
+    spans = tuple(_spans(tape.named("machine")))
+    weights = [(span.within(phase), span.others) for phase in tape.reached for span in spans]
+    total_s = sum(weight for weight, _ in weights)
+    share = sum(weight * others for weight, others in weights) / total_s if total_s > 0 else 0.0
+    return f"others used {percent(share)} of the machine meanwhile" if share >= OTHERS else ""
+
+
 def span_between(before: Event, after: Event, ours_s: float) -> Span | None:
     """How the machine's time was used between two events that note its `busy_s`; None where no time went by."""
     machine_s = (after.t - before.t) * float(after.data["cores"])

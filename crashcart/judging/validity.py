@@ -137,12 +137,13 @@ def _moved(faults: Sequence[PlannedFault], windows: Mapping[str, Window]) -> Ite
                 yield f"{fault.title}: {what} at {real:.1f} s, planned for {planned:.1f} s"
 
 
-def evidence(results: Sequence[EvidenceResult]) -> ValidityCheck:
-    """Every fault was measured where it should act, and nowhere else."""
+def evidence(results: Sequence[EvidenceResult], others: str) -> ValidityCheck:
+    """Every fault was measured where it should act, and nowhere else. `others`: what they took of the machine."""
     title = "every fault was seen to act"
     troubles = [f"{one.title}: {one.detail}" for one in results if not one.ok]
     told = "; ".join(f"{one.title}: {one.detail}" for one in results)
     remedy = "a fault that did nothing proves nothing: see the evidence"
+    remedy += f". Or {others}, which makes probes late: run it where nothing else runs" if others else ""
     return ValidityCheck("evidence", title, not troubles, "; ".join(troubles) or told, remedy if troubles else "")
 
 

@@ -395,3 +395,17 @@ def test_what_is_missed_beside_others_hides_nothing_that_was_missed_without_them
 def test_what_is_met_beside_others_counts(run: MadeUp, judged: Judged) -> None:
     _looks(1.0, 0.4)(run)
     assert judged(run).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("others", "said"), [(0.3, "others used 30 % of the machine meanwhile"), (0.05, "proves nothing: see the evidence")]
+)
+def test_where_a_fault_was_not_shown_beside_others_the_remedy_says_so(
+    run: MadeUp, judged: Judged, others: float, said: str
+) -> None:
+    _fault_without_effect(run)
+    _looks(0.9, others)(run)
+    [broken] = [check for check in judged(run).validity if not check.ok]
+    assert broken.name == "evidence"
+    assert said in broken.remedy
+    assert ("run it where nothing else runs" in broken.remedy) is (others >= 0.1)
