@@ -24,7 +24,7 @@ _LEAST_TRIES = 2
 
 
 def remove_run(run_id: str, *, within_s: float = REMOVE_WITHIN_S) -> tuple[str, ...]:
-    """Keep the logs of all containers of a run, then remove them and its networks. Idempotent.
+    """Keep the logs of all containers of a run, then remove them, its networks and its volumes. Idempotent.
 
     Returns what is left when the time is over, in words.
     """
@@ -46,7 +46,7 @@ def left_of(run_id: str) -> tuple[str, ...]:
     try:
         with asking(ASK_S) as api:
             names = [one["Names"][0].lstrip("/") for one in _containers(api, run_id)]
-            return (*names, *(one["Name"] for one in _networks(api, run_id)))
+            return (*names, *(one["Name"] for one in (*_networks(api, run_id), *_volumes(api, run_id))))
     except EngineError as error:
         return (str(error),)
 
@@ -57,7 +57,7 @@ def runs_of_earlier_boots() -> frozenset[str]:
         return frozenset()
     try:
         with asking(ASK_S) as api:
-            labels = [one["Labels"] for one in (*_containers(api), *_networks(api))]
+            labels = [one["Labels"] for one in (*_containers(api), *_networks(api), *_volumes(api))]
     except EngineError:
         return frozenset()
     return frozenset(one[RUN_LABEL] for one in labels if one.get(BOOT_LABEL) != boot_id())
@@ -69,6 +69,9 @@ def _remove_once(run_id: str) -> tuple[str, ...]:
         with ThreadPoolExecutor(max_workers=16, thread_name_prefix="remove") as pool:
             found = [*pool.map(lambda one: _remove_container(api, one), containers)]
             found += pool.map(lambda one: _without_error(lambda: api.remove_network(one["Id"]), one["Name"]), networks)
+            # a volume goes with its container, unless somebody else has removed that one without it
+            orphans = _volumes(api, run_id)
+            found += pool.map(lambda one: _without_error(lambda: api.remove_volume(one["Name"]), one["Name"]), orphans)
     return tuple(problem for problem in found if problem)
 
 
@@ -106,6 +109,11 @@ def _containers(api: APIClient, run_id: str = "") -> Sequence[Mapping[str, Any]]
 def _networks(api: APIClient, run_id: str = "") -> Sequence[Mapping[str, Any]]:
     found: Sequence[Mapping[str, Any]] = api.networks(filters={"label": _label(run_id)})
     return found
+
+
+def _volumes(api: APIClient, run_id: str = "") -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] | None = api.volumes(filters={"label": _label(run_id)})["Volumes"]
+    return found or ()
 
 
 def _label(run_id: str) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from crashcart.images.engine import engine_errors
@@ -34,6 +35,7 @@ _NOT_STARTED = "its container can not be started"
 _TAKEN = 409
 """The status that says: there is one by that name."""
 _LOG_BYTES = "256m"
+_SCRATCH = "/tmp"  # noqa: S108 - inside the container
 _SCRATCH_BYTES = 64 << 20
 _MOST_PROCESSES = 512
 
@@ -187,7 +189,7 @@ def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
             labels=_labels(spec),
             # readiness is asked for from outside; an image's own check would cost the service time
             healthcheck={"test": ["NONE"]},
-            host_config=_host_config(api, container, networks[0][0] if networks else "host"),
+            host_config=_host_config(api, spec, container, networks[0][0] if networks else "host"),
             networking_config=attached,
         )
     except docker.errors.APIError as error:
@@ -220,22 +222,33 @@ def _attached(api: APIClient, spec: SpawnSpec, network: str, address: str) -> di
     return {"EndpointsConfig": {network: endpoint}}
 
 
-def _host_config(api: APIClient, container: ContainerSpec, network: str) -> object:
+def _host_config(api: APIClient, spec: SpawnSpec, container: ContainerSpec, network: str) -> object:
     from docker.types import LogConfig, Mount
 
     mounts = [Mount(folder, folder, type="bind") for folder in container.folders]
     mounts += [Mount(inside, file, type="bind", read_only=True) for file, inside in container.files.items()]
+    # without a name they go with their container; with the label they are found where it went without them
+    labels = labels_of(spec.env[RUN_VARIABLE])
+    mounts += [Mount(path, None, type="volume", labels=labels) for path in _wanted_volumes(api, container)]
     return api.create_host_config(
         mounts=mounts,
         network_mode=network,
         read_only=True,
-        tmpfs={"/tmp": f"size={_SCRATCH_BYTES},mode=1777"},  # noqa: S108 - inside the container
+        tmpfs={_SCRATCH: f"size={_SCRATCH_BYTES},mode=1777"},
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         pids_limit=_MOST_PROCESSES,
         log_config=LogConfig(type="local", config={"max-size": _LOG_BYTES, "max-file": "1", "compress": "false"}),
         restart_policy={"Name": "no"},
     )
+
+
+def _wanted_volumes(api: APIClient, container: ContainerSpec) -> list[str]:
+    """Folders for which its image declares a volume: the engine would make one for each, and tell nobody whose."""
+    image: dict[str, Any] = api.inspect_image(container.image)  # type: ignore[no-untyped-call]
+    declared = (image.get("Config") or {}).get("Volumes") or {}
+    ours = {_SCRATCH, *container.folders, *container.files.values()}
+    return sorted({normpath(path) for path in declared} - ours)
 
 
 def _exit_code(name: str) -> int:

@@ -14,7 +14,7 @@ from crashcart.loading import open_project
 from crashcart.loading.images import load_images
 from crashcart.runtimes.docker import DockerRuntime
 from crashcart.runtimes.local_stack import LocalStack
-from tests.contract.docker.little_containers import build_little
+from tests.contract.docker.little_containers import build_little, leaving_no_volume
 from tests.contract.runtime.little_stack import booted, little_design
 
 if TYPE_CHECKING:
@@ -51,6 +51,21 @@ def runtime(images: Mapping[str, str], cache: Path, toolbox: object) -> DockerRu
 
 
 @pytest.fixture(scope="module")
-def stack(runtime: DockerRuntime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with booted(runtime, little_design(), tmp_path_factory.mktemp("logs")) as stack:
+def stack(
+    client: docker.DockerClient, runtime: DockerRuntime, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalStack]:
+    with (
+        leaving_no_volume(client),
+        booted(runtime, little_design(), tmp_path_factory.mktemp("logs")) as stack,
+    ):
         yield stack
+
+
+@pytest.fixture(autouse=True)
+def _no_volume_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """By any test that needs the engine."""
+    if request.node.get_closest_marker("docker") is None:
+        yield
+        return
+    with leaving_no_volume(request.getfixturevalue("client")):
+        yield

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,24 @@ def no_container_is_left(client: docker.DockerClient, run_id: str) -> bool:
 
 
 def volumes_of(client: docker.DockerClient, run_id: str) -> list[str]:
-    """Those that its containers have, named or not: the engine makes one for each VOLUME of an image."""
-    mounts = (mount for one in containers(client, run_id) for mount in one.attrs["Mounts"])
-    return [mount["Name"] for mount in mounts if mount["Type"] == "volume"]
+    """Those that its containers have, with a label or without: the engine makes one for each VOLUME of an image."""
+    return [name for one in containers(client, run_id) for name in volumes_in(one)]
+
+
+def volumes_in(one: Container) -> list[str]:
+    return [mount["Name"] for mount in one.attrs["Mounts"] if mount["Type"] == "volume"]
+
+
+@contextmanager
+def leaving_no_volume(client: docker.DockerClient) -> Iterator[None]:
+    """Afterwards no container has left one behind, whatever labels it has: all that nobody uses were there before."""
+    before = _unused_volumes(client)
+    yield
+    assert _unused_volumes(client) <= before
+
+
+def _unused_volumes(client: docker.DockerClient) -> set[str]:
+    return {str(one.name) for one in client.volumes.list(filters={"dangling": True})}
 
 
 def planned(kind: str, settings: dict[str, object], fault_id: str = "f1") -> PlannedFault:

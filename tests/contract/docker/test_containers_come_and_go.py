@@ -14,11 +14,18 @@ import pytest
 
 from crashcart.model.design import Service
 from crashcart.model.errors import BadFile, BootError
+from crashcart.runtimes.container_leftovers import left_of
 from crashcart.runtimes.docker import DockerRuntime
 from crashcart.runtimes.ending import end_stack, stop_topology
 from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.stopping import pids_of
-from tests.contract.docker.little_containers import connecting, container, no_container_is_left, volumes_of
+from tests.contract.docker.little_containers import (
+    connecting,
+    container,
+    no_container_is_left,
+    volumes_in,
+    volumes_of,
+)
 from tests.contract.runtime.little_stack import (
     DATABASE,
     PROJECT,
@@ -48,6 +55,7 @@ def test_stopping_leaves_no_container_network_volume_or_folder_and_keeps_the_log
     stack = boot(runtime, little_design(), tmp_path)
     run_id, volumes = stack.topology.run_id, volumes_of(client, stack.topology.run_id)
     assert volumes, "images of servers declare some"
+    assert set(volumes) <= set(left_of(run_id)), "they can be found without their containers"
     stack.kill("helper[0]")  # never to come back
     began = time.monotonic()
     stack.stop()
@@ -191,6 +199,20 @@ def test_a_container_that_is_removed_behind_our_back_is_told_and_the_rest_is_cle
         until(stack.dead)
         assert stack.dead()["door[0]"][-1] == "(signal 9)"
         assert pids_of(stack.topology, "door[0]") == set()
+    assert no_container_is_left(client, stack.topology.run_id)
+
+
+def test_a_database_whose_container_was_removed_leaves_no_volume(
+    client: docker.DockerClient, runtime: DockerRuntime, tmp_path: Path
+) -> None:
+    door = Service(command=("{python}", "little.py"), links=("notes-db",), entry=True)
+    with booted(runtime, design({"door": door, "notes-db": DATABASE}), tmp_path) as stack:
+        database = container(client, stack, "notes-db[0]")
+        orphans = volumes_in(database)
+        assert orphans, "its image declares one"
+        database.remove(force=True)
+        assert set(orphans) <= {one.name for one in client.volumes.list()}, "it stays where nobody asks for its removal"
+    assert set(orphans).isdisjoint(one.name for one in client.volumes.list())
     assert no_container_is_left(client, stack.topology.run_id)
 
 

@@ -41,7 +41,7 @@ def _own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made(client: docker.DockerClient, images: Mapping[str, str]) -> Iterator[list[str]]:
-    """Runs of which the test itself has made a container and a network by hand: removed when it is over."""
+    """Runs of which the test itself has made a container, a network and a volume: removed when it is over."""
     runs: list[str] = []
     yield runs
     for run_id in runs:
@@ -52,6 +52,7 @@ def _make(client: docker.DockerClient, image: str, run_id: str, of_boot: str) ->
     labels = {RUN_LABEL: run_id, BOOT_LABEL: of_boot}
     client.containers.create(image, ["python", "-V"], name=f"crashcart-{run_id}-door-0", labels=labels)
     client.networks.create(f"crashcart-{run_id}-edge", internal=True, labels=labels)
+    client.volumes.create(f"crashcart-{run_id}-orphan", labels=labels)
 
 
 def test_what_an_earlier_boot_of_the_machine_left_is_removed_and_only_once(
@@ -64,11 +65,20 @@ def test_what_an_earlier_boot_of_the_machine_left_is_removed_and_only_once(
     said: list[str] = []
     report = recover(said.append)
     assert left_of(old) == ()
-    assert set(left_of(new)) == {f"crashcart-{new}-door-0", f"crashcart-{new}-edge"}
+    assert set(left_of(new)) == {f"crashcart-{new}-{what}" for what in ("door-0", "edge", "orphan")}
     assert f"{old}: its containers of an earlier boot were removed" in report.done
     assert not any(new in line for line in said)
     assert int(report.exit_status) == 0
     assert not any(old in line for line in recover(said.append).done)
+
+
+def test_a_volume_whose_container_is_gone_is_found_by_itself(
+    client: docker.DockerClient, images: Mapping[str, str], made: list[str]
+) -> None:
+    made.append(new_run())
+    client.volumes.create(labels={RUN_LABEL: made[0], BOOT_LABEL: str(uuid.uuid4())})
+    assert f"{made[0]}: its containers of an earlier boot were removed" in recover(print).done
+    assert left_of(made[0]) == ()
 
 
 def test_a_stack_that_lives_is_left_alone(runtime: DockerRuntime, tmp_path: Path) -> None:
