@@ -25,6 +25,9 @@ class Stack(Protocol):
     def dead(self) -> Mapping[str, tuple[str, ...]]:
         """Instances that died without being asked to → the last lines of their logs."""
 
+    def removed(self) -> Collection[str]:
+        """Of the dead, those that somebody else has taken away: their end is not the shop's doing."""
+
     def kill(self, instance: str) -> None:
         """SIGKILL the instance's whole process group and reap it. Idempotent."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from crashcart.judging import crowd, delivery, evidence, incident, links, loadcounts, machine, summary, validity
+from crashcart.judging import crowd, deaths, delivery, evidence, incident, links, loadcounts, machine, summary, validity
 from crashcart.judging.counters import Counters, read_counters
 from crashcart.judging.followup import read_follow_ups
 from crashcart.judging.invariants import judge_invariants
@@ -163,7 +163,7 @@ def _validity(
             validity.scrapes(tape, _selectors(tape.plan)),
             validity.clock(tape),
             validity.recording(tape),
-            validity.shop_parts(tape),
+            deaths.shop_parts(tape),
         )
     )
 

@@ -161,6 +161,10 @@ class _Part(msgspec.Struct, frozen=True):
     part: str
 
 
+class _Died(_Part, frozen=True):
+    removed: bool = False
+
+
 class _Hung(_Part, frozen=True):
     silent_s: float = 0.0
 
@@ -179,7 +183,7 @@ _SHAPES: dict[str, type[msgspec.Struct]] = {
     "books-read": _Books,
     "not-quiesced": _Pending,
     "gate": _Gate,
-    "died": _Part,
+    "died": _Died,
     "hung": _Hung,
     "restarted": _Part,
 }

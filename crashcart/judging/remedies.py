@@ -27,6 +27,7 @@ _REMEDIES = {
     "counters-whole": "see logs/load.log for a load that was started again, then run it again",
     "scrapes": "see logs/prometheus.log; if the machine was too busy, run it alone or with a lower load.peak_per_s",
     "clock": "see to it that nothing sets the machine's clock while a run is on, then run it again",
+    "shop-parts": "find out who did it (`docker events --since` tells when), then run it again",
     "recording": "make sure that the disk below runs/ has room and can be written, then run it again",
 }
 

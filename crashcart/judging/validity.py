@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from crashcart.judging.deaths import is_of_shop, part_of, removals, removed_words, was_removed
 from crashcart.judging.delivery import LOAD_JOB
 from crashcart.judging.evidence import Window
 from crashcart.judging.numbers import counted
@@ -25,7 +26,6 @@ _LAST_LOOKS = """
 SELECT proxy, min(last_s) FROM (SELECT proxy, side, max(t) AS last_s FROM recording.evidence GROUP BY proxy, side)
 GROUP BY proxy ORDER BY proxy
 """
-PARTS = ("toxiproxy", "prometheus", "load", "watchdog", "harness")
 
 _ENDINGS = {
     "completed": "something went wrong at its end",
@@ -56,15 +56,15 @@ def _why_ended(tape: Tape) -> str:
             lines = str(said).strip().splitlines()
             if lines:
                 return f"{why}: {lines[-1] if name == 'error' else lines[0]}"
-    gone = _gone(tape)
+    gone = [*_gone(tape), *(removed_words(event) for event in removals(tape))]
     return f"{why}: {gone[0]}" if gone else why
 
 
 def _gone(tape: Tape) -> list[str]:
     """Parts of the harness that died, or did not answer any more."""
-    died = [str(event.data.get("part", "?")) for event in tape.named("died")]
+    died = [event for event in tape.named("died") if not is_of_shop(event)]
     hung = [f"{event.data.get('part', '?')} did not answer for {_seconds(event)}" for event in tape.named("hung")]
-    return [f"{part} died" for part in died if part.partition("[")[0] in PARTS] + hung
+    return [removed_words(event) if was_removed(event) else f"{part_of(event)} died" for event in died] + hung
 
 
 def _seconds(event: Event) -> str:
@@ -204,20 +204,6 @@ def harness_parts(tape: Tape) -> ValidityCheck:
     return ValidityCheck(
         "harness-parts", title, not troubles, "; ".join(troubles) or "load, proxies, Prometheus, watchdog"
     )
-
-
-def shop_parts(tape: Tape) -> ValidityCheck:
-    """Who of the shop died by itself. That is a failing of the shop and not of the run, which counts all the same."""
-    died = "; ".join(f"{part} died by itself at {at_s:.0f} s" for part, at_s in own_deaths(tape))
-    told = f"{died}: that is the shop's failing, and the run counts" if died else "nobody did"
-    return ValidityCheck("shop-parts", "whether anybody of the shop died by itself is known", True, told)
-
-
-def own_deaths(tape: Tape) -> tuple[tuple[str, float], ...]:
-    """(instance of the shop, when) where no fault was aimed at it."""
-    targets = {target for fault in tape.plan.faults for target in fault.targets}
-    died = ((str(event.data.get("part", "?")), event.t) for event in tape.named("died"))
-    return tuple((part, at_s) for part, at_s in died if part.partition("[")[0] not in PARTS and part not in targets)
 
 
 def undone(tape: Tape) -> ValidityCheck:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from crashcart.judging.deaths import is_of_shop, own_deaths, part_of, was_removed
 from crashcart.judging.numbers import percent
 from crashcart.judging.tape import Tape
-from crashcart.judging.validity import PARTS, not_undone, own_deaths
+from crashcart.judging.validity import not_undone
 from crashcart.model.errors import ExitStatus
 from crashcart.model.units import format_duration
 from crashcart.model.verdict import (
@@ -214,7 +215,7 @@ def _look_at(tape: Tape, findings: Findings) -> Iterator[str]:
         if not check.ok and check.remedy:
             yield f"{check.name}: {check.remedy}"
     for event in tape.named("died"):
-        part = str(event.data.get("part", "?"))
-        where = "the harness" if part.partition("[")[0] in PARTS else "the shop"
-        if (part, event.t) not in by_itself:
+        part = part_of(event)
+        where = "the shop" if is_of_shop(event) else "the harness"
+        if (part, event.t) not in by_itself and not was_removed(event):
             yield f"{part} of {where} died at {event.t:.0f} s: logs/{part}.log"

@@ -21,7 +21,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     `guardrail` {slo, observed}; `interrupted` {how}; `load-settled` {in_flight};
     `quiesced` / `not-quiesced` {took_s, pending: {query: count}};
     `books-read` {rows: {source: n}, errors: {source: why}};
-    `died` {part, last_lines}; `restarted` {part}; `clock-step` {by_s}; `scrape-gap` {job, from_s, to_s};
+    `died` {part, last_lines, removed: true where somebody took its container away};
+    `restarted` {part}; `clock-step` {by_s}; `scrape-gap` {job, from_s, to_s};
     `prometheus-error` {error}; `cpu` {at: phase boundary, process_cpu_s: {part: s}, busy_s, cores};
     `memory` {private_mib: {part: MiB}};
     `hung` {part, silent_s}; `load-broken` {error}; `load-error` / `proxy-error` {error}: no answer, or a bad one;

@@ -53,6 +53,8 @@ def _of_event(event: Event) -> Iterator[Mark]:
         yield Mark(event.t, "gate open" if data.get("passed") else "gate closed", "gate")
     elif event.event == "mark":
         yield Mark(event.t, f"“{words.clean(str(data.get('text', 'mark')))}”", "operator")
+    elif event.event == "died" and data.get("removed"):
+        yield Mark(event.t, f"{data.get('part', 'a part')} removed by somebody", "bad")
     elif event.event in _NAMED:
         said, key, unnamed, css = _NAMED[event.event]
         yield Mark(event.t, said.format(data.get(key, unnamed)), css)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
 import psutil
@@ -189,17 +189,19 @@ class Timeline:
             )
 
     def look_for_the_dead(self) -> None:
-        """Note who has died since the last time. A run without a part of its harness is broken."""
+        """Note who has died since the last time. A run without a part of its harness, or robbed of one, is broken."""
         dead = {} if self._hands.busy else dict(self.crew.stack.dead())
+        removed = self.crew.stack.removed() if dead else ()
         if trouble := tuple(self.crew.watchdog.trouble()):
             dead["watchdog"] = trouble
         for part, last_lines in dead.items():
             if part in self._dead:
                 continue
             self._dead.add(part)
-            self.crew.event("died", part=part, last_lines=list(last_lines))
-            self.crew.view.note(f"{part}: {last_lines[0]}" if part == "watchdog" else f"{part} died")
-            if part in HARNESS_PARTS or part == "watchdog":
+            taken = {"removed": True} if part in removed else {}
+            self.crew.event("died", part=part, last_lines=list(last_lines), **taken)
+            self.crew.view.note(_obituary(part, last_lines, taken=bool(taken)))
+            if taken or part in HARNESS_PARTS or part == "watchdog":
                 self._end("broken")
 
     @property
@@ -266,6 +268,12 @@ class Timeline:
 
     def _own_cpu_s(self) -> dict[str, float]:
         return {**self.crew.stack.cpu_s(), "harness": time.process_time()}
+
+
+def _obituary(part: str, last_lines: Sequence[str], *, taken: bool) -> str:
+    if taken:
+        return f"{part}: somebody else has removed its container from the engine: this run will not count"
+    return f"{part}: {last_lines[0]}" if part == "watchdog" else f"{part} died"
 
 
 def _busy_s() -> float:

@@ -169,7 +169,7 @@ class Boot:
             self._children.add(place.name, self._starter.spawn(spec))
             self._spawned[place.name].set()
             self._starter.wait_ready(
-                lambda: self._children.exit_code(place.name),
+                lambda: self._children.how_it_ended(place.name),
                 name=place.name,
                 kind=place.kind,
                 address=place.address,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from crashcart.runtimes.cgroups import IoCount, io_count
 from crashcart.runtimes.procfs import Process, family, private_mib, process_table, read_process, resident_mib
 from crashcart.runtimes.spec import Started
+from crashcart.runtimes.starting import ending_words
 
 
 @dataclass(slots=True)
@@ -65,19 +66,20 @@ class Children:
 
     def lives(self, name: str) -> bool:
         """Whether its first process runs."""
-        return self.exit_code(name) is None
+        return not self.how_it_ended(name)
 
-    def exit_code(self, name: str) -> int | None:
-        """None while its first process runs (−n: signal n)."""
+    def how_it_ended(self, name: str) -> str:
+        """In words; empty while its first process runs."""
         with self._lock:
             child = self._children[name]
-            return child.process.returncode if self._ended(child) else None
+            return ending_words(child.process) if self._ended(child) else ""
 
-    def died(self) -> Mapping[str, int]:
-        """Those that ended without being asked to, with their exit status (−n: signal n)."""
+    def died(self) -> Mapping[str, Started]:
+        """Those that ended without being asked to."""
         with self._lock:
-            dead = {name: child for name, child in self._children.items() if not child.asked and self._ended(child)}
-            return {name: child.process.returncode or 0 for name, child in dead.items()}
+            return {
+                name: child.process for name, child in self._children.items() if not child.asked and self._ended(child)
+            }
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds of each with all it started, dead ones and former lives included. Never decreases."""

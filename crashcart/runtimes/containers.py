@@ -34,6 +34,7 @@ _SIGNALLED = 128
 _NOT_STARTED = "its container can not be started"
 _TAKEN = 409
 """The status that says: there is one by that name."""
+_BEING_REMOVED = frozenset({"removing", "dead"})
 _LOG_BYTES = "256m"
 _SCRATCH = "/tmp"  # noqa: S108 - inside the container
 _SCRATCH_BYTES = 64 << 20
@@ -48,6 +49,7 @@ class ContainerProcess:
         self.pid = pid
         self._log = log
         self.returncode: int | None = None
+        self.removed = False
         self._name = name
         self._reference = process_ref(pid) if pid else None
 
@@ -58,7 +60,7 @@ class ContainerProcess:
     def poll(self) -> int | None:
         """The engine is asked once, when it has ended."""
         if self.returncode is None and self.has_ended():
-            self.returncode = _exit_code(self._name)
+            self.returncode, self.removed = _how_it_ended(self._name)
             self.flush_log()
         return self.returncode
 
@@ -251,11 +253,18 @@ def _wanted_volumes(api: APIClient, container: ContainerSpec) -> list[str]:
     return sorted({normpath(path) for path in declared} - ours)
 
 
-def _exit_code(name: str) -> int:
-    """−n for signal n, as a child of ours would have it; −9 for a container that is not there any more."""
+def _how_it_ended(name: str) -> tuple[int, bool]:
+    """−n for signal n, as a child of ours would have it; and whether its container is being removed, or is gone."""
+    import docker
+
     try:
         with asking() as api:
-            code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
+            try:
+                code = int(api.wait(name, timeout=_STOPPED_WITHIN_S)["StatusCode"])
+                # who removes it by force has said so to the engine before it is killed
+                removed = api.inspect_container(name)["State"]["Status"] in _BEING_REMOVED
+            except docker.errors.NotFound:
+                return -signal.SIGKILL, True
     except EngineError:
-        return -signal.SIGKILL
-    return _SIGNALLED - code if code > _SIGNALLED else code
+        return -signal.SIGKILL, False
+    return (_SIGNALLED - code if code > _SIGNALLED else code), removed

@@ -27,7 +27,7 @@ from crashcart.runtimes.spec import (
     spawn_again,
     write_spec,
 )
-from crashcart.runtimes.starting import Starter, exit_words, last_lines
+from crashcart.runtimes.starting import Starter, ending_words, last_lines
 from crashcart.runtimes.timeline import Mark
 from crashcart.runtimes.topology_file import save_topology
 
@@ -69,9 +69,13 @@ class LocalStack:
     def dead(self) -> Mapping[str, tuple[str, ...]]:
         """Instances that died without being asked to → how, and the last lines of their logs."""
         return {
-            name: (*last_lines(self.topology.instance(name).log), f"({exit_words(code)})")
-            for name, code in self._children.died().items()
+            name: (*last_lines(self.topology.instance(name).log), f"({ending_words(process)})")
+            for name, process in self._children.died().items()
         }
+
+    def removed(self) -> frozenset[str]:
+        """Of the dead, those whose container somebody has removed from the engine: that was not the shop."""
+        return frozenset(name for name, process in self._children.died().items() if process.removed)
 
     def kill(self, instance: str) -> None:
         """SIGKILL all its processes; none is left when this returns. Idempotent. KeyError where there is none."""
@@ -103,7 +107,7 @@ class LocalStack:
                 self._children.add(instance, process)
                 self._replace(msgspec.structs.replace(found, process=reference(process.pid)))
             self._starter.wait_ready(
-                lambda: self._children.exit_code(instance),
+                lambda: self._children.how_it_ended(instance),
                 name=instance,
                 kind=found.kind,
                 address=found.address,

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -75,6 +75,10 @@ class Started(Protocol):
     returncode: int | None
     """As `subprocess.Popen`'s: None until it was found to have ended, −n for signal n."""
 
+    @property
+    def removed(self) -> bool:
+        """Whether it ended because its container was removed from the engine; known with its exit status."""
+
     def has_ended(self) -> bool:
         """Whether it has, without taking notice: what it used can still be read where that is possible at all."""
 
@@ -96,6 +100,8 @@ class Started(Protocol):
 
 class Child(subprocess.Popen[bytes]):
     """Implements `Started`."""
+
+    removed: ClassVar[bool] = False
 
     def has_ended(self) -> bool:
         """As the kernel says, before anybody has waited for it."""

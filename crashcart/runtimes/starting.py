@@ -12,6 +12,7 @@ from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.spec import SpawnSpec, Started, start
 
 LAST_LINES = 20
+REMOVED = "its container was removed from the engine by somebody else"
 _POLL_S = 0.02
 _TAIL_BYTES = 32_768
 
@@ -66,7 +67,7 @@ class Starter:
 
     def wait_ready(
         self,
-        exit_code: Callable[[], int | None],
+        how_it_ended: Callable[[], str],
         *,
         name: str,
         kind: str,
@@ -75,18 +76,28 @@ class Starter:
         within_s: float,
         flush_log: Callable[[], None],
     ) -> None:
-        """Until it answers in its own words. BootError at once where it has exited, or if it takes too long."""
+        """Until it answers in its own words. BootError at once where it has ended, or if it takes too long.
+
+        `how_it_ended`: in words, empty while it runs.
+        """
         deadline = time.monotonic() + within_s
         while said := ask(kind, address):
-            code = exit_code()
-            if code is not None:
-                what = f"died while it started ({exit_words(code)})"
+            if how := how_it_ended():
+                what = f"died while it started ({how})"
                 raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
             if time.monotonic() > deadline:
                 what = f"was not ready within {within_s:g} s: {said}"
                 flush_log()
                 raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
             self.pause()
+
+
+def ending_words(process: Started) -> str:
+    """How it ended: `exit status 3`, or that somebody took its container away. Empty while it runs."""
+    code = process.poll()
+    if code is None:
+        return ""
+    return REMOVED if process.removed else exit_words(code)
 
 
 def exit_words(code: int) -> str:

@@ -9,7 +9,7 @@ from crashcart.model.topology import ProxyAddress, Topology
 from crashcart.runtimes.ending import instance_pids, kill_all
 from crashcart.runtimes.readiness import split
 from crashcart.runtimes.spec import Started, read_spec, spawn_again
-from crashcart.runtimes.starting import Starter
+from crashcart.runtimes.starting import Starter, ending_words
 from crashcart.toxiproxy import ProxySpec, Toxiproxy
 
 NAME = "toxiproxy"
@@ -46,7 +46,7 @@ def restart_toxiproxy(topology: Topology, *, disabled: Iterable[str] | None = No
     kill_all(lambda: instance_pids(topology.run_id, NAME, Path(instance.data_dir)))
     process = spawn_again(read_spec(Path(instance.spec_file)))
     Starter().wait_ready(
-        process.poll,
+        lambda: ending_words(process),
         name=NAME,
         kind=NAME,
         address=instance.address,

@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from crashcart.images import connect
 from crashcart.model.errors import ExitStatus
+from crashcart.model.verdict import Outcome
 from crashcart.runtimes.container_leftovers import left_of
 from crashcart.safety.faultlog import open_steps, read_log
+from tests.contract.docker.little_containers import leaving_no_volume
 from tests.contract.runtime.little_stack import PROJECT, get, until
 from tests.e2e.conftest import ROOT, TINY, Harness, nothing_is_left_of
+
+if TYPE_CHECKING:
+    import docker
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -210,3 +217,34 @@ def test_where_the_engine_goes_in_the_middle_of_a_run_that_is_said_and_recover_r
     recovered = tiny.call("recover")
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
     assert left_of(run_id) == ()
+
+
+@pytest.fixture
+def engine() -> Iterator[docker.DockerClient]:
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.mark.docker
+def test_a_container_that_somebody_removes_in_the_middle_of_a_run_is_not_held_against_the_shop(
+    engine: docker.DockerClient, tiny: Harness
+) -> None:
+    with leaving_no_volume(engine):
+        process = tiny.start("run", "shelf-gone", "--yes", "--runtime", "docker", "--out", str(tiny.runs))
+        recording = tiny.wait_for_event(process, "fault-injected", within_s=120)
+        run_id = recording.path.name
+        engine.containers.get(f"crashcart-{run_id}-shelf-0").remove(force=True)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == ExitStatus.INCONCLUSIVE, output
+        assert left_of(run_id) == ()
+    (died,) = recording.events("died")
+    assert (died.data["part"], died.data["removed"]) == ("shelf[0]", True)
+    verdict = recording.verdict
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    told = "the container of shelf[0] was removed from the engine by somebody else"
+    (check,) = (check for check in verdict.validity if check.name == "shop-parts")
+    assert check.detail.startswith(told)
+    assert told in verdict.headline
+    assert told in " ".join(output.split())
+    assert "died" not in " ".join((verdict.headline, *verdict.look_at))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -191,15 +194,33 @@ def test_a_boot_cut_short_can_be_ended_knowing_the_run_alone(
     assert no_container_is_left(client, run_id)
 
 
+@pytest.mark.parametrize("looked", ["afterwards", "meanwhile"])
 def test_a_container_that_is_removed_behind_our_back_is_told_and_the_rest_is_cleaned_up(
-    client: docker.DockerClient, runtime: DockerRuntime, tmp_path: Path
+    client: docker.DockerClient, runtime: DockerRuntime, tmp_path: Path, looked: str
 ) -> None:
     with booted(runtime, lone_design(), tmp_path) as stack:
-        container(client, stack, "door[0]").remove(force=True)
+        removing = threading.Thread(target=lambda: container(client, stack, "door[0]").remove(force=True))
+        removing.start()
+        if looked == "afterwards":
+            removing.join()
         until(stack.dead)
-        assert stack.dead()["door[0]"][-1] == "(signal 9)"
+        removing.join()
+        assert stack.dead()["door[0]"][-1] == "(its container was removed from the engine by somebody else)"
+        assert stack.removed() == {"door[0]"}
         assert pids_of(stack.topology, "door[0]") == set()
     assert no_container_is_left(client, stack.topology.run_id)
+
+
+def test_who_was_killed_and_whom_we_removed_ourselves_was_not_taken_away(
+    runtime: DockerRuntime, tmp_path: Path
+) -> None:
+    with booted(runtime, lone_design(), tmp_path) as stack:
+        (pid,) = pids_of(stack.topology, "door[0]")
+        os.kill(pid, signal.SIGKILL)
+        until(stack.dead)
+        assert stack.dead()["door[0]"][-1] == "(signal 9)"
+        assert stack.removed() == set()
+    assert stack.removed() == set()
 
 
 def test_a_database_whose_container_was_removed_leaves_no_volume(

@@ -15,7 +15,7 @@ from crashcart.prometheus import PrometheusReader, Target, scrape_config
 from crashcart.runtimes.addresses import LOOPBACK, Reservations
 from crashcart.runtimes.servers import prometheus_argv
 from crashcart.runtimes.spec import SpawnSpec
-from crashcart.runtimes.starting import Starter
+from crashcart.runtimes.starting import Starter, ending_words
 from crashcart.tools import Toolbox
 
 INTERVAL_S = 0.2
@@ -110,7 +110,7 @@ def prometheus(toolbox: Toolbox, web: Web, tmp_path_factory: pytest.TempPathFact
     process = starter.spawn(SpawnSpec("prometheus", argv, {}, str(folder), str(log)))
     try:
         starter.wait_ready(
-            process.poll,
+            lambda: ending_words(process),
             name="prometheus",
             kind="prometheus",
             address=address,

@@ -13,7 +13,7 @@ import pytest
 
 from crashcart.runtimes.addresses import LOOPBACK, Reservations
 from crashcart.runtimes.spec import SpawnSpec, Started
-from crashcart.runtimes.starting import Starter
+from crashcart.runtimes.starting import Starter, ending_words
 from crashcart.runtimes.toxiproxy_server import toxiproxy_argv
 from crashcart.tools import Toolbox
 from crashcart.toxiproxy import Toxiproxy
@@ -94,7 +94,7 @@ def server(toolbox: Toolbox, upstream: str, tmp_path: Path) -> Iterator[Server]:
     process = starter.spawn(SpawnSpec("toxiproxy", argv, {"LOG_LEVEL": "error"}, "/", str(log)))
     try:
         starter.wait_ready(
-            process.poll,
+            lambda: ending_words(process),
             name="toxiproxy",
             kind="toxiproxy",
             address=address,

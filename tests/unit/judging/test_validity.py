@@ -133,6 +133,11 @@ CASES: list[tuple[Spoil, str, str]] = [
     (_watchdog_acted, "harness-parts", "the watchdog had to undo faults"),
     (_event("died", 30.0, part="prometheus", last_lines=[]), "harness-parts", "prometheus died"),
     (_event("died", 30.0, part="load", last_lines=[]), "harness-parts", "load died"),
+    (
+        _event("died", 30.0, part="toxiproxy", last_lines=[], removed=True),
+        "harness-parts",
+        "the container of toxiproxy was removed from the engine by somebody else at 30 s",
+    ),
     (_load_that_does_not_settle, "harness-parts", "the load did not settle"),
     (_event("fault-failed", 26.0, fault="f1", doing="inject", error="no"), "harness-parts", "could not be done: no"),
     (_event("restarted", 30.0, part="toxiproxy"), "proxies", "toxiproxy had to be restarted"),
@@ -193,6 +198,33 @@ def test_a_service_that_died_by_itself_does_not_spoil_a_run_but_is_said_everywhe
     assert (check.ok, check.detail.partition(":")[0]) == (True, "payments[0] died by itself at 30 s")
     assert verdict.look_at == ("payments[0] of the shop died by itself at 30 s: logs/payments[0].log",)
     assert verdict.headline.endswith(", although payments[0] died by itself at 30 s.")
+
+
+REMOVED = "the container of payments[0] was removed from the engine by somebody else at 30 s"
+
+
+@pytest.mark.parametrize("aimed_at", [False, True], ids=["no fault is aimed at it", "a fault is aimed at it"])
+def test_a_service_that_somebody_took_away_spoils_the_run_and_is_not_held_against_the_shop(
+    run: MadeUp, judged: Judged, aimed_at: bool
+) -> None:
+    if aimed_at:
+        aimed = msgspec.structs.replace(run.plan.faults[0], targets=(PROXY, "payments[0]"))
+        run.plan = msgspec.structs.replace(run.plan, faults=(aimed,))
+    _event("died", 30.0, part="payments[0]", last_lines=[], removed=True)(run)
+    verdict = judged(run)
+    (check,) = (check for check in verdict.validity if not check.ok)
+    assert (check.name, check.detail) == ("shop-parts", f"{REMOVED}: that is not the shop's failing")
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert {one.outcome for one in verdict.objectives} == {Outcome.INCONCLUSIVE}
+    assert REMOVED in verdict.headline
+    assert "died" not in " ".join((verdict.headline, *verdict.look_at))
+
+
+def test_a_run_that_broke_down_because_somebody_took_a_part_of_it_says_so(run: MadeUp, judged: Judged) -> None:
+    _event("died", 30.0, part="payments[0]", last_lines=[], removed=True)(run)
+    run.ended = "broken"
+    check = next(check for check in judged(run).validity if check.name == "completed")
+    assert check.detail == f"it broke down: {REMOVED}"
 
 
 def test_a_service_that_a_fault_is_aimed_at_did_not_die_by_itself(run: MadeUp, judged: Judged) -> None:

@@ -48,10 +48,16 @@ def test_aborts_and_deaths_are_marked(passed: Made) -> None:
     events = [
         Event(33, "", "guardrail", {"slo": "browse-availability", "observed": 0.1}),
         Event(34, "", "died", {"part": "checkout[0]"}),
-        Event(35, "", "interrupted", {"how": "SIGINT"}),
+        Event(35, "", "died", {"part": "cart[0]", "removed": True}),
+        Event(36, "", "interrupted", {"how": "SIGINT"}),
     ]
     scene = make_scene(read_plan(passed.folder), events, passed.verdict, 80)
-    assert [mark.label for mark in scene.marks] == ["aborted: browse-availability", "checkout[0] died", "interrupted"]
+    assert [mark.label for mark in scene.marks] == [
+        "aborted: browse-availability",
+        "checkout[0] died",
+        "cart[0] removed by somebody",
+        "interrupted",
+    ]
 
 
 def test_names_of_marks_that_would_touch_get_rows_of_their_own(passed: Made) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,9 +63,14 @@ class FakeStack:
     topology: Topology
     boot_s: float = 0.1
     dying: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    """Of those, who was taken away by somebody."""
 
     def dead(self) -> Mapping[str, tuple[str, ...]]:
         return self.dying
+
+    def removed(self) -> Collection[str]:
+        return self.taken
 
     def kill(self, instance: str) -> None:
         raise AssertionError(instance)

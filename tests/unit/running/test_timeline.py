@@ -204,6 +204,14 @@ def test_a_dead_service_is_noted_and_the_run_goes_on() -> None:
     assert len(run.recorder.named("died")) == 1
 
 
+def test_a_service_that_somebody_took_away_is_noted_as_such_and_ends_the_run() -> None:
+    made = fast(demo())
+    run = _crew(made, FakeReader(_healthy(made)))
+    run.stack.dying, run.stack.taken = {"cart[0]": ("its last words",)}, {"cart[0]"}
+    assert Timeline(run.crew).drive() == "broken"
+    assert run.recorder.named("died") == [{"part": "cart[0]", "last_lines": ["its last words"], "removed": True}]
+
+
 def test_too_many_events_under_way_close_the_gate() -> None:
     made = demo()
     hanging = [
