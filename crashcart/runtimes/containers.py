@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from posixpath import normpath
@@ -146,7 +146,11 @@ def labels_of(run_id: str) -> dict[str, str]:
 
 
 def make_container(spec: SpawnSpec, container: ContainerSpec) -> None:
-    """Make the container, unless there is one by that name. BootError: it can't be, in the engine's words."""
+    """Make the container, unless the run has one by that name.
+
+    Raises:
+        BootError: it can't be, in the engine's words, or somebody else has one by that name.
+    """
     with booting(spec.name, _NOT_STARTED) as api:
         _make(api, spec, container)
 
@@ -155,15 +159,18 @@ def start_container(spec: SpawnSpec, container: ContainerSpec) -> ContainerProce
     """Start the container, which is made where there is none by that name.
 
     Raises:
-        BootError: it could not be, in the engine's words.
+        BootError: it could not be, in the engine's words, or the one by that name is not this run's.
     """
     import docker
 
     with booting(spec.name, _NOT_STARTED) as api:
         try:
-            _await_end(api, container.name)
+            found = api.inspect_container(container.name)
         except docker.errors.NotFound:
             _make(api, spec, container)
+        else:
+            _check_own(found, spec)
+            _await_end(api, found)
         api.start(container.name)
         state = api.inspect_container(container.name)["State"]
     return ContainerProcess(container.name, int(state["Pid"]), Path(spec.log))
@@ -197,16 +204,24 @@ def _make(api: APIClient, spec: SpawnSpec, container: ContainerSpec) -> None:
     except docker.errors.APIError as error:
         if error.status_code != _TAKEN:
             raise
+        _check_own(api.inspect_container(container.name), spec)
         return
     for network, address in networks[1:]:
         api.connect_container_to_network(container.name, network, ipv4_address=address)
 
 
-def _await_end(api: APIClient, name: str) -> None:
+def _check_own(found: Mapping[str, Any], spec: SpawnSpec) -> None:
+    labels, name = found["Config"]["Labels"] or {}, found["Name"].lstrip("/")
+    if labels.get(RUN_LABEL) != spec.env[RUN_VARIABLE]:
+        what = f"there is a container {name} already, and it is not of this run"
+        raise BootError(spec.name, what, remedy=f"find out whose it is; `docker rm -f {name}` removes it")
+
+
+def _await_end(api: APIClient, found: Mapping[str, Any]) -> None:
     """Until its last life is over, unless somebody has begun its next one before us."""
-    state = api.inspect_container(name)["State"]
+    state = found["State"]
     if state["Running"] and process_ref(state["Pid"] or 0) is None:
-        api.wait(name, timeout=_STOPPED_WITHIN_S)
+        api.wait(found["Id"], timeout=_STOPPED_WITHIN_S)
 
 
 def _user(spec: SpawnSpec) -> str:

@@ -18,6 +18,7 @@ import pytest
 from crashcart.model.design import Service
 from crashcart.model.errors import BadFile, BootError
 from crashcart.runtimes.container_leftovers import left_of
+from crashcart.runtimes.containers import RUN_LABEL
 from crashcart.runtimes.docker import DockerRuntime
 from crashcart.runtimes.ending import end_stack, stop_topology
 from crashcart.runtimes.readiness import ask
@@ -235,6 +236,23 @@ def test_a_database_whose_container_was_removed_leaves_no_volume(
         assert set(orphans) <= {one.name for one in client.volumes.list()}, "it stays where nobody asks for its removal"
     assert set(orphans).isdisjoint(one.name for one in client.volumes.list())
     assert no_container_is_left(client, stack.topology.run_id)
+
+
+def test_a_container_of_somebody_else_that_has_the_name_is_neither_started_nor_removed(
+    client: docker.DockerClient, runtime: DockerRuntime, images: Mapping[str, str], tmp_path: Path
+) -> None:
+    run_id = new_run()
+    name = f"crashcart-{run_id}-door-0"
+    other = client.containers.create(images["process"], ["sleep", "600"], name=name, labels={RUN_LABEL: "another"})
+    try:
+        with pytest.raises(BootError, match=rf"door\[0\]: there is a container {name} already") as caught:
+            boot(runtime, lone_design(), tmp_path, run_id=run_id)
+        assert caught.value.remedy == f"find out whose it is; `docker rm -f {name}` removes it"
+        other.reload()
+        assert other.status == "created"
+    finally:
+        other.remove(force=True)
+    assert no_container_is_left(client, run_id)
 
 
 def test_a_container_that_was_removed_can_be_started_again_at_its_address(
