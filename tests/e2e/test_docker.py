@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from crashcart.model.errors import ExitStatus
 from crashcart.model.verdict import Outcome
 from crashcart.runtimes.container_leftovers import left_of
 from crashcart.safety.faultlog import open_steps, read_log
-from tests.contract.docker.little_containers import leaving_no_volume
+from tests.contract.docker.little_containers import leaving_no_volume, stays
 from tests.contract.runtime.little_stack import PROJECT, get, until
 from tests.e2e.conftest import ROOT, TINY, Harness, nothing_is_left_of
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 
+CLEARED_WITHIN_S = 5.0
+"""From the death of the harness until its watchdog has done."""
 NOWHERE = "unix:///nonexistent.sock"
 DOCKERFILE = """\
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
@@ -224,6 +227,28 @@ def engine() -> Iterator[docker.DockerClient]:
     client = connect()
     yield client
     client.close()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("event", ["boot-started", "fault-injected"])
+def test_after_a_kill_of_the_harness_the_engine_soon_keeps_nothing_of_the_run(
+    engine: docker.DockerClient, tiny: Harness, event: str
+) -> None:
+    with leaving_no_volume(engine):
+        process = tiny.start("run", "shelf-gone", "--yes", "--runtime", "docker", "--out", str(tiny.runs))
+        try:
+            run_id = tiny.wait_for_event(process, event, within_s=120).path.name
+            until(lambda: left_of(run_id), within_s=30.0)  # a boot has begun when something is made
+        finally:
+            process.kill()
+            process.communicate()
+        killed = time.monotonic()
+        until(lambda: not tiny.active_runs(), within_s=30.0)
+        took_s = time.monotonic() - killed
+        # what the engine was making when nobody waited for it any more would show itself after a while
+        assert stays(lambda: left_of(run_id) == (), for_s=2.0)
+    assert nothing_is_left_of(run_id, 0.1)
+    assert took_s < CLEARED_WITHIN_S
 
 
 @pytest.mark.docker
