@@ -58,22 +58,26 @@ def selftest(
 ) -> int:
     """Try crashcart on itself: is it quiet when nothing is wrong, and whole whatever befalls it?
 
-    Without a part, false alarms and fire at a small size. Exit status 0 where nothing was found, 1 where something was.
+    Without a part, false alarms and fire at a small size, and no planted defects and no soak: its last line says so.
+    Exit status 0 where nothing was found, 1 where something was.
     """
     from crashcart.selftest import alarms, deriving, planted
     from crashcart.selftest import fire as under_fire
     from crashcart.selftest import soak as soaking
     from crashcart.selftest.defects import find_defects
     from crashcart.selftest.launching import make_bench
+    from crashcart.selftest.telling import what_is_left_out
 
     overrides: tuple[str, ...] = how["overrides"]
+    project, console = project_of(ctx), console_for()
+    planted_in = defects if defects is not None and defects != Path() else project.root / planted.FOLDER
+    plants, left_out = (planted_in / planted.FILE).is_file(), ""
     if how["full"]:
         a_a, fire, soak_min = a_a or alarms.FULL, fire or under_fire.FULL, soak_min or soaking.FULL_MIN
     elif a_a is None and fire is None and soak_min is None and defects is None:
         a_a, fire = SMALL_A_A, SMALL_FIRE
-    project, console = project_of(ctx), console_for()
-    planted_in = defects if defects is not None and defects != Path() else project.root / planted.FOLDER
-    wanted = defects is not None or (how["full"] and (planted_in / planted.FILE).is_file())
+        left_out = what_is_left_out(plants, soaking.FULL_MIN)
+    wanted = defects is not None or (how["full"] and plants)
     if how["only"] and not wanted:
         raise UsageError("--only names planted defects, and none are planted", remedy="say --defects, too")
     bench = make_bench(project, out)
@@ -96,13 +100,13 @@ def selftest(
     tell(f"results: {bench.out}")
     try:
         with _interrupted_by_any_signal():
-            return _carry_out(parts, bench.out)
+            return _carry_out(parts, bench.out, left_out)
     except KeyboardInterrupt:
         tell(f"stopped; what was done is kept. The same command with --out {bench.out} goes on from here")
         return ExitStatus.INTERRUPTED
 
 
-def _carry_out(parts: list[Callable[[], Report]], out: Path) -> int:
+def _carry_out(parts: list[Callable[[], Report]], out: Path, left_out: str) -> int:
     from crashcart.reporting.files import write_text
     from crashcart.selftest.telling import markdown, render
 
@@ -113,6 +117,8 @@ def _carry_out(parts: list[Callable[[], Report]], out: Path) -> int:
         pages.append(markdown(report))
         write_text(out / "selftest.md", "\n".join(pages))
         found += len(report.found)
+    if left_out:
+        console_for().print(f"\n{left_out}", markup=False, soft_wrap=True)
     return ExitStatus.FAIL if found else ExitStatus.PASS
 
 

@@ -21,6 +21,8 @@ from crashcart.safety.active import ActiveRun
 DOCKER = "docker"
 KILL_WITHIN_S = 1.0
 _LOOK_S = 0.05
+_ANY_RUN = "[0-9]*T[0-9]*Z-*"
+"""Every run's id, to look for files by."""
 _NOWHERE = Path("/nonexistent/crashcart-none")
 """The folder of a stack that has none yet: a boot cut short is known by its processes alone."""
 
@@ -91,11 +93,23 @@ def remove_state_dir(state_dir: str | Path, run_id: str) -> str:
 
 def find_state_dir(run_id: str, temporary: str) -> str:
     """The run's folder where nobody has said so: its boot was cut short. "" where there is none."""
-    for parent in (temporary, "/dev/shm", "/var/tmp", "/tmp"):  # noqa: S108 - nothing is made there
+    for parent in _parents(temporary):
         folder = Path(parent, f"{STATE_PREFIX}{run_id}")
         if folder.exists() and _is_of_run(folder, run_id):
             return str(folder.resolve())
     return ""
+
+
+def all_state_dirs(temporary: str) -> frozenset[Path]:
+    """The throw-away folders of all runs, whoever's they are: what has such a name, where such folders are made."""
+    return frozenset(
+        path.resolve() for parent in _parents(temporary) for path in Path(parent).glob(f"{STATE_PREFIX}{_ANY_RUN}")
+    )
+
+
+def _parents(temporary: str) -> tuple[str, ...]:
+    """Where a run may have made its folder."""
+    return (temporary, "/dev/shm", "/var/tmp", "/tmp")  # noqa: S108 - nothing is made there
 
 
 def read_topology(state_dir: str | Path) -> Topology | None:

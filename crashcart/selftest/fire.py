@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +13,9 @@ import msgspec
 from crashcart.loading import Project
 from crashcart.model.errors import CrashcartError, ExitStatus
 from crashcart.model.verdict import Outcome
-from crashcart.reporting.words import NONE
 from crashcart.selftest.campaign import Campaign, CaseResult, carry_out
 from crashcart.selftest.deriving import write_short
+from crashcart.selftest.fired import Fired, is_false_pass, line_of, report_on
 from crashcart.selftest.launching import (
     Bench,
     Ran,
@@ -30,7 +30,7 @@ from crashcart.selftest.passing import must_not_pass, read_course
 from crashcart.selftest.residue import Residue, wait_until_clean
 from crashcart.selftest.striking import (
     BOTH,
-    INTERRUPT,
+    DEEDS,
     KILL,
     STOP,
     TARGETS,
@@ -42,6 +42,7 @@ from crashcart.selftest.striking import (
     watch_lives,
 )
 from crashcart.selftest.telling import Report
+from crashcart.selftest.unrecorded import Before, look_before, wait_until_unrecorded_is_clean
 
 NAME = "fire"
 FULL = 200
@@ -52,8 +53,7 @@ RECOVERED_WITHIN_S = 0.5
 STOPPED_S = (1.0, 6.0)
 OVERTIME_S = 90.0
 """So much longer than an undisturbed one a run may take: questions that time out, undoing that is given up, books."""
-_DEEDS = (KILL, INTERRUPT, STOP)
-KINDS = (*((TARGETS[number % 5], _DEEDS[number % 3]) for number in range(15)), (BOTH, KILL))
+KINDS = (*((TARGETS[number % 5], DEEDS[number % 3]) for number in range(15)), (BOTH, KILL))
 """Every part in every way, and what lies side by side differs in both: a few cases are a mixed lot."""
 
 
@@ -68,25 +68,6 @@ class Calm(CaseResult, frozen=True, kw_only=True):
 
     took_s: float
     lives: dict[str, tuple[float, float]]
-
-
-class Fired(CaseResult, frozen=True, kw_only=True):
-    """A run that was hit, or was to be."""
-
-    target: str
-    deed: str
-    at_s: float | None
-    """From the command's start; None where the run was over before."""
-    stopped_s: float
-    status: int | None
-    """The command's exit status; −9 for SIGKILL, None where it had to be ended."""
-    outcome: str
-    """The verdict's; `none` where there is none."""
-    why_no_pass: str
-    """Why it must not pass; "" where it may."""
-    clean_after_s: float | None
-    left: tuple[str, ...]
-    """Of the run, after all that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +135,7 @@ def draw_strike(seed: int, case: str, target: str, deed: str, lives: Mapping[str
 
 def _run_hit(range_: _Range, strikes: Mapping[str, tuple[str, str]], case: str) -> Fired:
     bench, strike = range_.bench, draw_strike(range_.seed, case, *strikes[case], range_.calm.lives)
+    before = look_before(tempfile.gettempdir())
     with started(bench, f"{NAME}-{case}", range_.experiment, "--runtime", "local") as run:
         scene = Scene(run)
         hit = carry_out_strike(scene, strike)
@@ -162,15 +144,20 @@ def _run_hit(range_: _Range, strikes: Mapping[str, tuple[str, str]], case: str) 
         refuse_refused(ran)
     recovered = call(bench, "recover") if strike.target == BOTH and hit is not None else None
     within_s = CLEAN_WITHIN_S if recovered is None else RECOVERED_WITHIN_S
-    recording = run.recording()
-    residue = (
-        Residue((), 0.0) if recording is None else wait_until_clean(recording, scene.temporary, scene.known, within_s)
-    )
+    residue = _residue(scene, before, within_s)
     fired = _fired(range_, strike, run, hit, ran, residue)
     found = tuple(_what_must_not_be(case, fired, ran))
     if recovered is not None and recovered.status != ExitStatus.PASS:
         found = (*found, f"{case}: `crashcart recover` ended with {recovered.status}: {recovered.said}")
-    return msgspec.structs.replace(fired, line=_line(fired), found=found)
+    return msgspec.structs.replace(fired, line=line_of(fired), found=found)
+
+
+def _residue(scene: Scene, before: Before, within_s: float) -> Residue:
+    """Of a run that was hit before it had a recording, too."""
+    recording = scene.run.recording()
+    if recording is None:
+        return wait_until_unrecorded_is_clean(scene.run, before, scene.known, within_s)
+    return wait_until_clean(recording, scene.temporary, scene.known, within_s)
 
 
 def _wait(run: Started, within_s: float) -> Ran | None:
@@ -196,6 +183,7 @@ def _fired(range_: _Range, strike: Strike, run: Started, hit: Hit | None, ran: R
         why_no_pass=must_not,
         clean_after_s=residue.clean_after_s,
         left=residue.left,
+        not_looked_at=residue.not_looked_at,
     )
 
 
@@ -203,6 +191,8 @@ def _what_must_not_be(case: str, fired: Fired, ran: Ran | None) -> Sequence[str]
     found = []
     if fired.left:
         found.append(f"{case}: left behind: {'; '.join(fired.left)}")
+    if fired.not_looked_at:
+        found.append(f"{case}: nobody knows whether something was left: {'; '.join(fired.not_looked_at)}")
     if is_false_pass(fired):
         found.append(f"{case}: it passed, although {fired.why_no_pass}")
     if ran is None:
@@ -212,62 +202,3 @@ def _what_must_not_be(case: str, fired: Fired, ran: Ran | None) -> Sequence[str]
     elif ran.status == ExitStatus.PASS and fired.outcome != Outcome.PASS.value:
         found.append(f"{case}: exit status 0, and the verdict is {fired.outcome}")
     return found
-
-
-def is_false_pass(fired: Fired) -> bool:
-    """Whether somebody was told, by a verdict or by the exit status, that all is well, who must not be."""
-    passed = fired.outcome == Outcome.PASS.value or fired.status == ExitStatus.PASS
-    return passed and bool(fired.why_no_pass)
-
-
-def _line(fired: Fired) -> str:
-    if fired.at_s is None:
-        return f"the run was over before; {fired.outcome}"
-    how = f"{fired.deed} at {fired.at_s:.1f} s" + (f" for {fired.stopped_s:.1f} s" if fired.stopped_s else "")
-    clean = NONE if fired.clean_after_s is None else f"clean after {fired.clean_after_s:.1f} s"
-    return f"{how}; exit status {fired.status}, verdict {fired.outcome}, {clean}"
-
-
-def report_on(results: Mapping[str, Fired]) -> Report:
-    """Target × deed, and what came of it."""
-    rows = []
-    for target, deed in [*((target, deed) for target in TARGETS for deed in _DEEDS), (BOTH, KILL)]:
-        of_kind = [one for one in results.values() if (one.target, one.deed) == (target, deed)]
-        if of_kind:
-            rows.append(_row(target, deed, of_kind))
-    hit = [one for one in results.values() if one.at_s is not None]
-    left = sum(bool(one.left) for one in hit)
-    lies = sum(is_false_pass(one) for one in hit)
-    slowest = max((one.clean_after_s for one in hit if one.clean_after_s is not None), default=0.0)
-    return Report(
-        title="Under fire: a part of the harness is hit at any moment",
-        head=("target", "hit", "runs", "too late", "residue", "false passes", "verdicts", "slowest clean-up"),
-        rows=tuple(rows),
-        says=(
-            f"{len(hit)} runs were hit, {len(results) - len(hit)} were over before.",
-            f"{left} left something behind; the slowest was clean {slowest:.1f} s after its end.",
-            f"{lies} passed that must not.",
-        ),
-        found=tuple(what for one in results.values() for what in one.found),
-    )
-
-
-def _row(target: str, deed: str, fired: Sequence[Fired]) -> tuple[str, ...]:
-    hit = [one for one in fired if one.at_s is not None]
-    verdicts = Counter(_verdict(one) for one in hit)
-    slowest = max((one.clean_after_s for one in hit if one.clean_after_s is not None), default=None)
-    return (
-        target,
-        deed,
-        str(len(hit)),
-        str(len(fired) - len(hit)),
-        str(sum(bool(one.left) for one in hit)),
-        str(sum(is_false_pass(one) for one in hit)),
-        ", ".join(f"{word} {count}" for word, count in sorted(verdicts.items())) or NONE,
-        NONE if slowest is None else f"{slowest:.1f} s",
-    )
-
-
-def _verdict(fired: Fired) -> str:
-    """The verdict in a word; `none` where the harness was killed before it came to one."""
-    return "interrupted" if fired.status == ExitStatus.INTERRUPTED else fired.outcome

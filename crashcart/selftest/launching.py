@@ -25,6 +25,8 @@ from crashcart.safety.active import active_runs, read_active, request_abort
 RUN_WITHIN_S = 900.0
 """No run of a selftest takes longer."""
 END_WITHIN_S = 60.0
+CASE_VARIABLE = "CRASHCART_SELFTEST_CASE"
+"""In the environment of a run that a selftest began: the folder of its recording, which nobody else has."""
 _LOOK_S = 0.02
 _LAST_LINES = 12
 
@@ -86,12 +88,12 @@ class Started:
         """Its recording comes to be in `folder`, which was empty."""
         self.pid = process.pid
         self.began_mono_s = time.monotonic()
+        self.folder = folder
         self._process = process
-        self._folder = folder
 
     def recording(self) -> Path | None:
         """The recording's folder as soon as it is there; its name is the run's id."""
-        return next((path.parent for path in self._folder.glob(f"*/*/{FILES['plan']}")), None)
+        return next((path.parent for path in self.folder.glob(f"*/*/{FILES['plan']}")), None)
 
     def ended(self) -> bool:
         """Whether it has."""
@@ -102,7 +104,7 @@ class Started:
         try:
             status = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
-            raise TooLong(f"the run did not end within {within_s:.0f} s", where=str(self._folder)) from None
+            raise TooLong(f"the run did not end within {within_s:.0f} s", where=str(self.folder)) from None
         return Ran(status, self.recording(), round(time.monotonic() - self.began_mono_s, 1), self._said())
 
     def end(self) -> None:
@@ -117,7 +119,7 @@ class Started:
 
     def _said(self) -> str:
         with contextlib.suppress(OSError):
-            lines = (self._folder / "printed.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = (self.folder / "printed.txt").read_text(encoding="utf-8", errors="replace").splitlines()
             return "\n".join(lines[-_LAST_LINES:])
         return ""
 
@@ -133,7 +135,7 @@ def started(bench: Bench, case: str, experiment: str, *options: str) -> Iterator
     with (folder / "printed.txt").open("wb") as printed:
         process = subprocess.Popen(
             _argv(bench, "run", experiment, "--yes", "--out", str(folder), *options),
-            env=_environment(),
+            env={**_environment(), CASE_VARIABLE: str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,9 @@ class Residue:
 
     left: tuple[str, ...]
     clean_after_s: float | None
-    """From when it was looked for; None where something was left to the end."""
+    """From when it was looked for; None where something was left to the end, or nobody can tell."""
+    not_looked_at: tuple[str, ...] = ()
+    """What may be of the run or of somebody else: whether it is, nobody could look."""
 
 
 def wait_until_clean(recording: Path, temporary: str, known: frozenset[ProcessRef], within_s: float) -> Residue:
@@ -31,10 +34,16 @@ def wait_until_clean(recording: Path, temporary: str, known: frozenset[ProcessRe
 
     `known`: processes that are the run's, or its watchdog, by what was written down while it went on.
     """
+    return look_until_clean(lambda: (what_is_left(recording, temporary, known), ()), within_s)
+
+
+def look_until_clean(look: Callable[[], tuple[tuple[str, ...], tuple[str, ...]]], within_s: float) -> Residue:
+    """The same, by a look that says what is left, and of what nobody can tell."""
     began = time.monotonic()
-    while left := what_is_left(recording, temporary, known):
+    while any(seen := look()):
         if time.monotonic() - began > within_s:
-            return Residue(left, None)
+            left, not_looked_at = seen
+            return Residue(left, None, not_looked_at)
         time.sleep(_LOOK_S)
     return Residue((), round(time.monotonic() - began, 2))
 

@@ -21,6 +21,7 @@ HARNESS, LOAD, TOXIPROXY, PROMETHEUS, WATCHDOG = "harness", "load", "toxiproxy",
 TARGETS = (HARNESS, LOAD, TOXIPROXY, PROMETHEUS, WATCHDOG)
 BOTH = "harness and watchdog"
 KILL, INTERRUPT, STOP = "kill", "interrupt", "stop"
+DEEDS = (KILL, INTERRUPT, STOP)
 SIGNALS = {KILL: signal.SIGKILL, INTERRUPT: signal.SIGINT, STOP: signal.SIGSTOP}
 _LOOK_S = 0.02
 

@@ -24,6 +24,15 @@ class Report:
     """What must not be, a sentence each. Empty: nothing was found."""
 
 
+def what_is_left_out(plants: bool, soak_min: int) -> str:
+    """The last line of a selftest in which no part was named: what it says nothing of.
+
+    `plants`: whether the project has planted defects.
+    """
+    defects = "planted defects (--defects)" if plants else "planted defects (there are none: see --defects)"
+    return f"left out: {defects} and the soak (--soak {soak_min})"
+
+
 def render(report: Report, console: Console) -> None:
     """In the terminal."""
     from rich.table import Table

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from crashcart.selftest.fire import FULL, KINDS, Fired, _in_turn, draw_strike, is_false_pass, report_on
+from crashcart.selftest.fire import FULL, KINDS, _in_turn, draw_strike
+from crashcart.selftest.fired import Fired, is_false_pass, line_of, report_on
 from crashcart.selftest.striking import BOTH, KILL, STOP, TARGETS
 
 LIVES = dict.fromkeys(TARGETS, (2.0, 12.0))
@@ -9,6 +10,7 @@ LIVES = dict.fromkeys(TARGETS, (2.0, 12.0))
 def _fired(target: str = "load", deed: str = KILL, **changed: object) -> Fired:
     told: dict[str, object] = {
         "line": "",
+        "recording": "runs/1/tried/20260101T000000Z-5e1f",
         "target": target,
         "deed": deed,
         "at_s": 4.0,
@@ -18,6 +20,7 @@ def _fired(target: str = "load", deed: str = KILL, **changed: object) -> Fired:
         "why_no_pass": "load was hit for good before the load had settled",
         "clean_after_s": 0.2,
         "left": (),
+        "not_looked_at": (),
         **changed,
     }
     return Fired(**told)  # type: ignore[arg-type]
@@ -64,8 +67,23 @@ def test_the_table_has_a_row_for_each_kind_of_hit() -> None:
         }
     )
     assert report.rows == (
-        ("harness", "stop", "2", "0", "1", "0", "inconclusive 1, interrupted 1", "0.2 s"),
-        ("load", "kill", "2", "1", "0", "1", "inconclusive 1, pass 1", "0.2 s"),
+        ("harness", "stop", "2", "0", "1", "0", "0", "inconclusive 1, interrupted 1", "0.2 s"),
+        ("load", "kill", "2", "1", "0", "0", "1", "inconclusive 1, pass 1", "0.2 s"),
     )
     assert report.found == ("2: it passed", "4: left")
     assert report.says[0] == "4 runs were hit, 1 were over before."
+
+
+def test_a_run_of_which_nobody_could_look_what_it_left_is_not_clean_and_is_counted_apart() -> None:
+    unseen = _fired(recording="", clean_after_s=None, not_looked_at=("nobody can tell whose that folder is",))
+    report = report_on({"1": unseen, "2": _fired(recording="", clean_after_s=0.1)})
+    row = dict(zip(report.head, report.rows[0], strict=True))
+    assert (row["runs"], row["residue"], row["not looked at"], row["slowest clean-up"]) == ("2", "0", "1", "0.1 s")
+    assert "Of 1 nobody could look whether they did." in report.says
+    assert "2 were hit before there was a recording: what they left was looked for without one." in report.says
+    assert line_of(unseen).endswith("nobody knows whether it is clean")
+
+
+def test_where_nobody_was_seen_to_be_clean_no_time_is_told() -> None:
+    unseen = _fired(clean_after_s=None, not_looked_at=("a record",))
+    assert "0 left something behind; the slowest clean-up took –." in report_on({"1": unseen}).says
