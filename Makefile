@@ -33,13 +33,17 @@ demo: .venv/project ## boot the shop, take a card processor away at peak, print 
 	@$(PY) -m crashcart run --yes $(DEMO)
 
 .PHONY: nightly
-nightly: .venv/project ## every experiment tagged nightly, what changed since last night, the long tests, the audit
+nightly: .venv/project ## every experiment tagged nightly, what changed since last night, planted defects, the long tests, the audit
 	@$(PY) -m crashcart setup
-	@status=0; $(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes --runtime $(RUNTIME) || status=$$?; \
+	@# the first that is worse than inconclusive counts, else 3, else 0
+	@status=0; joined() { case $$1/$$status in 3/3) ;; */[03]) status=$$1;; esac; }; \
+	$(PY) -m crashcart run --tag nightly --rerun-inconclusive 1 --yes --runtime $(RUNTIME) || status=$$?; \
 	if [ $$status != 2 ]; then $(PY) -m crashcart diff last-night || true; fi; \
-	$(PY) -m pytest tests/e2e -m nightly || { [ $$status != 0 ] || status=1; }; \
+	$(PY) -m crashcart selftest --defects || joined $$?; \
+	$(PY) -m pytest tests/unit/judging --hypothesis-profile=thorough --timeout=1800 -n auto || joined 1; \
+	$(PY) -m pytest tests/e2e -m nightly || joined 1; \
 	$(MAKE) .venv-audit/locked || true; \
-	$(PY) -m tests.audit || { audit=$$?; case $$audit/$$status in 1/[03]) status=1;; */0) status=$$audit;; esac; }; \
+	$(PY) -m tests.audit || joined $$?; \
 	exit $$status
 
 .PHONY: audit

@@ -10,7 +10,8 @@ from crashcart.judging import judge
 from crashcart.model.verdict import Verdict
 from tests.unit.judging.recordings import MadeUp, healthy
 
-# A busy machine is no fault of an example. `--hypothesis-profile=thorough` looks much longer, at whole recordings too.
+# A busy machine is no fault of an example. `--hypothesis-profile=thorough` looks much longer, at whole recordings too,
+# each test for minutes: `--timeout=1800`.
 settings.register_profile("unhurried", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=2000)
 if settings.get_current_profile_name() == "default":
