@@ -73,6 +73,7 @@ def build(slos: Mapping[str, Slo]) -> Dashboard:
             Frame(
                 "Which fault is active", "From the harness's own metric: the time during which it was injected.", 12, 7
             ),
+            # with its zeros: a lane lasts until its next value
             Query("max by (kind, target) (crashcart_fault_active)", "{{kind}} on {{target}}"),
             Query("max by (alert) (alert_firing)", "alert {{alert}}"),
             Query("min by (component) (shop_component_state) < bool 1", "/status: {{component}} not up"),

@@ -231,7 +231,7 @@ class _Tagged(variants.Dataquery, builder.Builder[variants.Dataquery]):
 
 def _faults() -> dashboard.AnnotationQuery:
     """From the harness's own metric: nobody needs to write anything into Grafana for them to show."""
-    expr = "max by (fault, kind, target) (crashcart_fault_active)"
+    expr = "max by (fault, kind, target) (crashcart_fault_active) == 1"
     return (
         dashboard.AnnotationQuery()
         .name("Faults")

@@ -181,6 +181,9 @@ class _Run:
     def _undo_all(self, injector: FaultInjector) -> None:
         # asked twice, the last word counts: what failed at first may have been undone since
         self.not_undone = list(injector.undo_all())
+        if not self.not_undone:
+            for fault in self.plan.faults:
+                self.parts.state.fault(fault, active=False)
 
     def _stop(self, stack: Stack) -> None:
         began = now_mono_s()

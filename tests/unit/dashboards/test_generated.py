@@ -72,7 +72,7 @@ def test_everything_asks_the_data_source_that_is_chosen_above(board: dict[str, A
 def test_faults_show_without_anybody_writing_them(board: dict[str, Any]) -> None:
     [faults] = [one for one in board["annotations"]["list"] if one["name"] == "Faults"]
     assert faults["enable"] is True
-    assert faults["expr"] == faults["target"]["expr"] == "max by (fault, kind, target) (crashcart_fault_active)"
+    assert faults["expr"] == faults["target"]["expr"] == "max by (fault, kind, target) (crashcart_fault_active) == 1"
 
 
 def test_no_panel_is_without_a_question_or_a_word_on_what_it_means() -> None:

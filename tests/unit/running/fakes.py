@@ -173,12 +173,14 @@ class FakeOperator:
 class FakeInjector:
     done: list[str] = field(default_factory=list)
     on_inject: Callable[[], None] = lambda: None
+    on_undo: Callable[[], None] = lambda: None
 
     def inject(self, planned: PlannedFault, topology: Topology, expires_mono_s: float) -> None:
         self.on_inject()
         self.done.append(f"inject {planned.id}")
 
     def undo(self, fault_id: str) -> None:
+        self.on_undo()
         self.done.append(f"undo {fault_id}")
 
     def undo_all(self) -> Sequence[str]:

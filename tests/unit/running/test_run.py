@@ -16,7 +16,7 @@ from crashcart.model.recording import Machine, SeriesSample
 from crashcart.model.slo import Selector
 from crashcart.model.topology import ProxyAddress
 from crashcart.model.truth import Quiesce
-from crashcart.ports import LoadStatus
+from crashcart.ports import HarnessState, LoadStatus
 from crashcart.recorder import verify
 from crashcart.running import Parts, Prepared, run
 from crashcart.running.interrupts import Interrupted, Interrupts
@@ -134,6 +134,7 @@ class Whole:
     load: LoadOfARun = field(default_factory=LoadOfARun)
     watchdog: FakeWatchdog = field(default_factory=FakeWatchdog)
     reader: FakeReader = field(default_factory=ReaderThatGoesAway)
+    state: HarnessState = field(default_factory=FakeState)
 
     def go(self) -> str:
         made = fast(demo())
@@ -143,7 +144,7 @@ class Whole:
         parts = Parts(
             runtime=self.runtime,  # type: ignore[arg-type]
             view=FakeView(),
-            state=FakeState(),
+            state=self.state,
             start_watchdog=lambda *_: self.watchdog,
             metrics=lambda _: self.reader,
             probes=lambda *_: FakeProbes(),
