@@ -65,6 +65,7 @@ def selftest(
     from crashcart.selftest import fire as under_fire
     from crashcart.selftest import soak as soaking
     from crashcart.selftest.defects import find_defects
+    from crashcart.selftest.defects import wanted as wanted_in
     from crashcart.selftest.launching import make_bench
     from crashcart.selftest.telling import what_is_left_out
 
@@ -80,6 +81,7 @@ def selftest(
     wanted = defects is not None or (how["full"] and plants)
     if how["only"] and not wanted:
         raise UsageError("--only names planted defects, and none are planted", remedy="say --defects, too")
+    to_find = wanted_in(project, planted_in, how["only"]) if wanted else None
     bench = make_bench(project, out)
 
     def tell(line: str) -> None:
@@ -95,8 +97,8 @@ def selftest(
     if soak_min is not None:
         lasting = experiment or deriving.steady_one(project)
         parts.append(lambda: soaking.soak(bench, project, lasting, soak_min, overrides, tell))
-    if wanted:
-        parts.append(lambda: find_defects(bench, project, planted_in, how["only"], tell))
+    if to_find is not None:
+        parts.append(lambda: find_defects(bench, project, to_find, tell))
     tell(f"results: {bench.out}")
     try:
         with _interrupted_by_any_signal():

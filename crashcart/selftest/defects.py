@@ -69,22 +69,35 @@ class Planting:
                 return ran, number
 
 
-def find_defects(
-    bench: Bench, project: Project, folder: Path, only: Collection[str], tell: Callable[[str], None]
-) -> Report:
-    """Run the shop with each of a folder's defects, or some of them, and each setting without any before.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a folder declares, and which of it is to be tried."""
+
+    planted: Planted
+    chosen: tuple[str, ...]
+    declared: str
+    """Another one for other declarations."""
+
+
+def wanted(project: Project, folder: Path, only: Collection[str]) -> Wanted:
+    """Of a folder's defects all, or those. Nothing is begun.
 
     Raises:
         BadFile, UsageError: the folder's declarations are wrong, or there is no such defect.
     """
     planted = read_planted(folder, project)
-    cases = tuple(_cases(planted, _chosen(planted, only)))
-    laid_over = Bench(lay_over(project, planted, bench.out / "project"), bench.out, bench.same)
     declared = hashlib.sha256((folder / FILE).read_bytes()).hexdigest()[:16]
+    return Wanted(planted, _chosen(planted, only), declared)
+
+
+def find_defects(bench: Bench, project: Project, what: Wanted, tell: Callable[[str], None]) -> Report:
+    """Run the shop with each of those defects, and each setting without any before."""
+    planted = what.planted
+    laid_over = Bench(lay_over(project, planted, bench.out / "project"), bench.out, bench.same)
     campaign = Campaign(
         name=NAME,
-        asked={"declared": declared, **bench.same},
-        cases=cases,
+        asked={"declared": what.declared, **bench.same},
+        cases=tuple(_cases(planted, what.chosen)),
         result=DefectResult,
         execute=Planting(planted, laid_over).execute,
     )

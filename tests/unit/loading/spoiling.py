@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -110,9 +110,12 @@ class Bench:
 
     def plan(self, file: str, mutation: Mutation, *more: str) -> Ending:
         """`crashcart plan`, with the file spoilt."""
-        arguments = ("--project", str(self.root), *self.arguments(file), *more)
+        return self.call(file, mutation, *self.arguments(file), *more)
+
+    def call(self, file: str, mutation: Mutation, *arguments: str) -> Ending:
+        """Whichever command, with the file spoilt."""
         with self.spoilt(file, mutation.data), self._warmed(file):
-            return call(arguments)
+            return call(("--project", str(self.root), *arguments))
 
     @contextmanager
     def _warmed(self, file: str) -> Iterator[None]:
@@ -131,6 +134,27 @@ class Bench:
             stack.enter_context(patch.object(projects, "read_slo", _read_slo_once))
             stack.enter_context(patch.object(projects, "read_design", _read_design_once))
             yield
+
+
+@dataclass
+class Tried:
+    """Contents of one file that were tried, each once, until there are enough. The file as it was is none of them."""
+
+    whole: bytes
+    enough: int
+    fine: set[bytes] = field(default_factory=set)
+    _amiss: bool = False
+
+    def once(self, mutation: Mutation, check: Callable[[Mutation], None]) -> None:
+        """Hold it to the check, which raises. After it raised, whatever Hypothesis shrinks it to is tried as well."""
+        if mutation.data == self.whole or mutation.data in self.fine:
+            return
+        if len(self.fine) >= self.enough and not self._amiss:
+            return
+        before, self._amiss = self._amiss, True
+        check(mutation)
+        self._amiss = before
+        self.fine.add(mutation.data)
 
 
 _parse_once = lru_cache(maxsize=64)(yamltree.parse_tree)

@@ -1,7 +1,7 @@
 """Whatever becomes of a project's files, what is made of them is a plan, or one message with file and line.
 
-Here each file is altered so often that all of them together make 5,000 and more, the same in each run. A campaign is as
-large as it is asked to be, and another one each time that it is given another number:
+Each file is given so many other contents, no two alike, that those of YAML alone make 5,000 and more, the same in each
+run. A campaign is as large as it is asked to be, and another one each time that it is given another number:
 
     CRASHCART_MUTATIONS=2000 python -m pytest tests/unit/loading/test_mutated_files.py --hypothesis-seed=1
 """
@@ -25,13 +25,21 @@ from tests.unit.loading.inprocess import call
 from tests.unit.loading.kinds import SETTINGS, experiment_with, name_of
 from tests.unit.loading.mutations import Mutation, mutations
 from tests.unit.loading.places import places
-from tests.unit.loading.spoiling import ROOT, TINY, Bench, copied, files_of, problems
+from tests.unit.loading.spoiling import ROOT, TINY, Bench, Tried, copied, files_of, problems
 
 ASKED = int(os.environ.get("CRASHCART_MUTATIONS", "0"))
 """Of each file in a campaign."""
 EACH_YAML, EACH_SQL = (ASKED, ASKED // 5) if ASKED else (65, 6)
+DRAWN = 2
+"""Times as many mutations are drawn: some come twice, and some leave the file as it was."""
 PROCESSES = 3
 SHOP = "reference"
+IMAGES, DEFECTS, MY_IMAGES = "stack/images/images.yaml", "tests/defects/defects.yaml", "my-images.yaml"
+BESIDE = {
+    DEFECTS: (ROOT / DEFECTS).read_text(encoding="utf-8"),
+    MY_IMAGES: "apiVersion: crashcart/v1\nkind: Images\nparts:\n  postgres: mirror.example/postgres:18\n",
+}
+"""Files of the shop's project that no plan reads."""
 MANY = settings(
     deadline=None,
     database=None,
@@ -47,6 +55,9 @@ def _made(project: str, folder: Path) -> Path:
         init(folder, "shopping")
         return folder
     copied(ROOT, folder)
+    for file, text in BESIDE.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
     for kind in SETTINGS:
         (folder / "experiments" / f"{name_of(kind)}.yaml").write_text(experiment_with(kind), encoding="utf-8")
     return folder
@@ -88,6 +99,8 @@ def _all_files() -> list[tuple[str, str]]:
 
 
 FILES = _all_files()
+READ_BY_OTHERS = ((SHOP, IMAGES), ("tiny", IMAGES), (SHOP, MY_IMAGES), (SHOP, DEFECTS))
+"""No plan reads these."""
 
 
 def _each(file: str) -> int:
@@ -100,7 +113,8 @@ def _how(mutation: Mutation) -> tuple[str, ...]:
 
 
 def test_there_are_enough_of_them_and_a_fault_of_each_kind() -> None:
-    assert sum(_each(file) for _, file in FILES) >= 5_000
+    yaml = [file for _, file in (*FILES, *READ_BY_OTHERS) if file.endswith(".yaml")]
+    assert len(yaml) * EACH_YAML >= 5_000, "and each of them holds that it has tried so many"
     assert set(SETTINGS) == set(registry())
 
 
@@ -112,14 +126,39 @@ def test_a_spoilt_file_makes_a_plan_or_one_message_with_file_and_line(
     bench = bench_of(project)
     text = (bench.root / file).read_text(encoding="utf-8")
 
-    @_seeded(f"{project}/{file}")
-    @settings(MANY, max_examples=_each(file))
-    @given(mutations(text))
     def is_planned_or_refused(mutation: Mutation) -> None:
         ending = bench.plan(file, mutation, *_how(mutation))
         assert problems(bench.root, file, mutation, ending) == []
 
-    is_planned_or_refused()
+    _try_many(project, file, text, is_planned_or_refused)
+
+
+def _try_many(project: str, file: str, text: str, check: Callable[[Mutation], None]) -> None:
+    """As many other contents as the file is to be given, and no fewer."""
+    tried = Tried(text.encode(), _each(file))
+
+    @_seeded(f"{project}/{file}")
+    @settings(MANY, max_examples=DRAWN * _each(file))
+    @given(mutations(text))
+    def holds(mutation: Mutation) -> None:
+        tried.once(mutation, check)
+
+    holds()
+    _enough(tried)
+
+
+def _enough(tried: Tried) -> None:
+    assert len(tried.fine) == tried.enough, "too few were drawn that differ"
+
+
+def test_what_is_wrong_with_one_of_them_is_told_and_so_is_that_there_were_too_few() -> None:
+    def is_whole(mutation: Mutation) -> None:
+        assert b"kind: Defects" in mutation.data, "that can't be read"
+
+    with pytest.raises(AssertionError, match="that can't be read"):
+        _try_many("no project", DEFECTS, BESIDE[DEFECTS], is_whole)
+    with pytest.raises(AssertionError, match="too few were drawn that differ"):
+        _enough(Tried(b"", enough=2, fine={b"a: 1"}))
 
 
 def _seeded(words: str) -> Callable[..., Callable[..., None]]:
@@ -175,26 +214,43 @@ def test_a_spoilt_experiment_is_listed_or_refused(bench_of: Callable[[str], Benc
     is_listed_or_refused()
 
 
-@pytest.mark.parametrize("project", [SHOP, "tiny"])
-def test_a_spoilt_list_of_images_is_read_or_refused(bench_of: Callable[[str], Bench], project: str) -> None:
-    bench, file = bench_of(project), "stack/images/images.yaml"
-    text = (bench.root / file).read_text(encoding="utf-8")
+@pytest.mark.timeout(3_600 if ASKED else 120)
+@pytest.mark.parametrize(("project", "file"), READ_BY_OTHERS[:3], ids=lambda value: value)
+def test_a_spoilt_list_of_images_is_read_or_refused(
+    bench_of: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch, project: str, file: str
+) -> None:
+    bench = bench_of(project)
+    shown, text = str(bench.root / file) if file == MY_IMAGES else file, (bench.root / file).read_text(encoding="utf-8")
 
-    @_seeded(project)
-    @settings(MANY, max_examples=EACH_YAML)
-    @given(mutations(text))
     def is_read_or_refused(mutation: Mutation) -> None:
-        with bench.spoilt(file, mutation.data):
-            ending = call(("--project", str(bench.root), "images", "list"))
+        ending = bench.call(shown, mutation, "images", "list")
         assert ending.status == 2
         if "no Docker engine answers" not in ending.err:
-            assert problems(bench.root, file, mutation, ending) == []
+            assert problems(bench.root, shown, mutation, ending) == []
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", f"unix://{bench.root}/nobody-listens.sock")
-        whole = call(("--project", str(bench.root), "images", "list"))
-        assert "no Docker engine answers" in whole.err
-        is_read_or_refused()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{bench.root}/nobody-listens.sock")
+    monkeypatch.setenv("CRASHCART_IMAGES", shown if file == MY_IMAGES else "")
+    whole = bench.call(shown, Mutation("as it was", text.encode()), "images", "list")
+    assert "no Docker engine answers" in whole.err
+    _try_many(project, file, text, is_read_or_refused)
+
+
+@pytest.mark.timeout(3_600 if ASKED else 120)
+def test_spoilt_declarations_of_defects_are_read_or_refused_before_anything_is_begun(
+    bench_of: Callable[[str], Bench],
+) -> None:
+    bench, text = bench_of(SHOP), BESIDE[DEFECTS]
+    command = ("selftest", "--defects", str(bench.root / "tests" / "defects"), "--only", "no-such-defect")
+
+    def is_read_or_refused(mutation: Mutation) -> None:
+        ending = bench.call(DEFECTS, mutation, *command)
+        assert (ending.status, ending.touched) == (2, ())
+        if "there is no defect 'no-such-defect'" not in ending.err:
+            assert problems(bench.root, DEFECTS, mutation, ending) == []
+
+    whole = bench.call(DEFECTS, Mutation("as it was", text.encode()), *command)
+    assert "there is no defect 'no-such-defect'" in whole.err
+    _try_many(SHOP, DEFECTS, text, is_read_or_refused)
 
 
 @pytest.mark.slow
