@@ -55,16 +55,18 @@ class ObserverRunner:
             seen = observer.look()
         except (CrashcartError, OSError) as problem:
             seen = Observation(there=False, note=f"could not look: {problem}"[:200])
-        # the moment in the middle of the look: what a slow one saw was there about then
+        # the moment in the middle of the look, or of what it tells of: that was there about then
         ended = time.monotonic()
         self._sink(
             ProbeSample(
-                t=round((began + ended) / 2 - self._t0, 4),
+                t=round((began + ended) / 2 - seen.ago_s - self._t0, 4),
                 proxy=fault_id,
                 side="observed",
                 ok=seen.there,
                 ms=round((ended - began) * 1000, 3),
                 error=seen.note,
                 value=seen.value,
+                part=seen.part,
+                whole=seen.whole,
             )
         )

@@ -138,6 +138,11 @@ class Observation(msgspec.Struct, frozen=True):
     there: bool
     value: float | None = None
     note: str = ""
+    ago_s: float = 0.0
+    """What it tells of was there so long before the look, in the middle."""
+    part: int = 0
+    whole: int = 0
+    """Of so many that were counted since the look before, so many showed the effect."""
 
 
 class Observer(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from math import sqrt
 from typing import ClassVar
@@ -23,6 +24,8 @@ from crashcart.runtimes.stopping import pids_of
 LEAST, MOST = 0.05, 0.9
 DEVIATIONS = 4.0
 """Of the binomial distribution: one look in 15,000 is further off by chance."""
+AGO_S = WAIT_S + WINDOW_S / 2
+"""A look tells of the echoes around that moment: less than half a second to either side, and a run leaves that out."""
 
 
 class Settings(ServiceSettings, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +57,8 @@ class Loss(ServiceFault):
 
     def effect(self, settings: msgspec.Struct) -> Effect:
         """Echoes that are asked for beside all proxies, and do not come."""
-        return Effect("observed", settle_s=WAIT_S + WINDOW_S + 0.5)
+        assert isinstance(settings, Settings)
+        return Effect("observed", settle_s=0.5, share=settings.share)
 
     def observer(self, settings: msgspec.Struct, planned: PlannedFault, topology: Topology) -> Observer:
         """Of every instance."""
@@ -88,16 +92,25 @@ class LostEchoes:
         """There when on the way to each of them the declared share gets lost, as nearly as chance has it."""
         self._echoes = [Echoes(address) for address in addresses]
         self._share = share
+        self._counted_until_s = 0.0
 
     def look(self) -> Observation:
-        """Its value is the share that is furthest from the declared one."""
-        counts = [echoes.lost() for echoes in self._echoes]
+        """Its value is the share that is furthest from the declared one; what it counts, it counts once, of all."""
+        until_s = time.monotonic() - WAIT_S
+        counts = [echoes.lost(until_s - WINDOW_S, until_s) for echoes in self._echoes]
         if not all(asked for _, asked in counts):
-            return Observation(there=False, note="nothing was asked for yet")
+            return Observation(there=False, note="nothing was asked for yet", ago_s=AGO_S)
         shares: list[float] = [lost / asked for lost, asked in counts]
         there = all(lost and _within(lost, asked, self._share) for lost, asked in counts)
         worst = max(shares, key=self._off)
-        return Observation(there, round(worst, 4))
+        lost, asked = self._since_the_last_look(until_s)
+        return Observation(there, round(worst, 4), ago_s=AGO_S, part=lost, whole=asked)
+
+    def _since_the_last_look(self, until_s: float) -> tuple[int, int]:
+        since_s = max(self._counted_until_s, until_s - WINDOW_S)
+        self._counted_until_s = until_s
+        fresh = [echoes.lost(since_s, until_s) for echoes in self._echoes]
+        return sum(lost for lost, _ in fresh), sum(asked for _, asked in fresh)
 
     def _off(self, share: float) -> float:
         return abs(share - self._share)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crashcart.judging.counters import Counters
-from crashcart.judging.numbers import SIGNIFICANT, binomial_tail, percent
+from crashcart.judging.numbers import SIGNIFICANT, percent
+from crashcart.judging.shares import Part, at_least, at_most
 from crashcart.judging.windows import EDGE_S, Window
 from crashcart.model.plan import Counted, PlannedFault
 from crashcart.model.slo import Selector
@@ -18,22 +19,6 @@ QUARTERS = 4
 """A fault that is declared for a while must be there in each quarter of it."""
 SCRAPE_S = 1.0
 """What was scraped last may be that old."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """So many of so many."""
-
-    n: int
-    of: int
-
-    @property
-    def share(self) -> float:
-        """0 where there were none."""
-        return self.n / self.of if self.of else 0.0
-
-    def __str__(self) -> str:
-        return f"{percent(self.share)} ({self.n} of {self.of})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +117,6 @@ def _uneven(counted: Counted, counters: Counters, span: tuple[float, float], jus
     if just_after.share >= counted.share_from and at_least(just_after, counted.share_from / 2) < SIGNIFICANT:
         return f"right after it, it was {just_after} still, and must be under {percent(counted.share_from)} there"
     return ""
-
-
-def at_most(part: Part, share: float) -> float:
-    """P(so few or fewer), were the real share `share`."""
-    if share <= 0:
-        return 1.0
-    return binomial_tail(part.n, part.of, share) if share < 1 else float(part.n == part.of)
-
-
-def at_least(part: Part, share: float) -> float:
-    """P(so many or more), were the real share `share`."""
-    if share >= 1:
-        return 1.0
-    return binomial_tail(part.of - part.n, part.of, 1 - share) if share > 0 else float(part.n == 0)
 
 
 def _grown(counted: Counted, counters: Counters, spans: Sequence[tuple[float, float]]) -> Part:

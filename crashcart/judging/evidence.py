@@ -9,6 +9,7 @@ from crashcart.judging.counting import Census, take_census
 from crashcart.judging.looking import Look, Samples, look, observe, probes_per_s, read_samples
 from crashcart.judging.numbers import counted as numbered
 from crashcart.judging.numbers import percent, rounded
+from crashcart.judging.shares import unlike
 from crashcart.judging.windows import EDGE_S, Window, times_of, window_of
 from crashcart.model.design import SHOPPERS
 from crashcart.model.plan import Effect, PlannedFault
@@ -64,7 +65,7 @@ def judge_evidence(
     if outside > OUTSIDE_SHARE and not troubles:
         troubles.append(f"{percent(outside)} of the {things} outside the fault showed it too")
     if not troubles:
-        troubles += _weak(fault.effect, looks)
+        troubles += _weak(fault.effect, looks) or _unlike(fault.effect, looks)
     if not troubles:
         troubles += [one.at_its_ends for one in looks if one.at_its_ends][:1]
     if troubles:
@@ -90,6 +91,13 @@ def _weak(effect: Effect, looks: Sequence[Look]) -> Sequence[str]:
     if all(one.long_enough >= WEAK for one in looks):
         return []
     return [f"too few of the probes during the fault were later by {effect.typical_ms:g} ms or more: half must"]
+
+
+def _unlike(effect: Effect, looks: Sequence[Look]) -> Sequence[str]:
+    """One look sees too few to tell a share from half of it; all together do."""
+    if not effect.share:
+        return []
+    return [why for one in looks if one.counted is not None and (why := unlike(one.counted, effect.share))]
 
 
 def _looks(
@@ -203,7 +211,8 @@ def _measured(effect: Effect, looks: Sequence[Look]) -> str:
         case "throughput":
             return f" ({max(found):.1f} KB/s)"
         case "observed":
-            outside = looks[0].measured_outside
-            return f" (median {found[0]:g}" + (f", {outside:g} outside it)" if outside is not None else ")")
+            outside, counted = looks[0].measured_outside, looks[0].counted
+            told = f"median {found[0]:g}" + (f", {outside:g} outside it" if outside is not None else "")
+            return f" ({told}; {counted} in all)" if counted is not None and counted.of else f" ({told})"
         case _:
             return ""

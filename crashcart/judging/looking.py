@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from crashcart.judging.numbers import binomial_tail
+from crashcart.judging.shares import Part
 from crashcart.judging.tape import Tape
 from crashcart.judging.windows import PROBE_S, Times
 from crashcart.model.plan import Effect, PlannedFault
@@ -106,6 +107,8 @@ class Glance:
     ms: float
     value: float | None
     note: str
+    part: int = 0
+    whole: int = 0
 
 
 _Answer = tuple[float, bool, float, int, str]
@@ -138,6 +141,8 @@ class Look:
     """Median outside it, of an observer's values."""
     long_enough: float = 1.0
     """P(so few long delays), were at least half of them as long as the effect says; 1 where it says nothing."""
+    counted: Part | None = None
+    """What an observer counted during the fault, all together; None where it is no observer."""
 
 
 def read_samples(tape: Tape) -> Samples:
@@ -145,13 +150,14 @@ def read_samples(tape: Tape) -> Samples:
     sides: dict[tuple[str, str], list[_Answer]] = {}
     glances: dict[str, list[Glance]] = {}
     columns = {str(row[0]) for row in tape.rows("DESCRIBE recording.evidence")}
-    late = {"bytes": "0", "value": "NULL", "error": "''"}  # recordings of before there were these
+    # recordings of before there were these
+    late = {"bytes": "0", "value": "NULL", "error": "''", "part": "0", "whole": "0"}
     extra = ", ".join(name if name in columns else f"{other} AS {name}" for name, other in late.items())
     # one line said twice is one look
     sql = f"SELECT DISTINCT proxy, side, t, ok, ms, {extra} FROM recording.evidence ORDER BY ALL"  # noqa: S608 - ours
-    for proxy, side, t, ok, ms, size, value, note in tape.rows(sql):
+    for proxy, side, t, ok, ms, size, value, note, part, whole in tape.rows(sql):
         if side == "observed":
-            glances.setdefault(proxy, []).append(Glance(t, ok, ms, value, note or ""))
+            glances.setdefault(proxy, []).append(Glance(t, ok, ms, value, note or "", part or 0, whole or 0))
         else:
             sides.setdefault((proxy, side), []).append((t, ok, ms, size or 0, note or ""))
     probes = {
@@ -222,6 +228,7 @@ def observe(times: Times, glances: Sequence[Glance]) -> Look:
             [(one.t, one.there) for one in inside], [(one.t, one.there) for one in outside], times
         ),
         measured_outside=_median([one.value for one in outside if one.value is not None]),
+        counted=Part(sum(one.part for one in inside), sum(one.whole for one in inside)),
     )
 
 

@@ -74,6 +74,8 @@ class Effect(msgspec.Struct, frozen=True):
     whole_answers: bool = False
     """Probes ask for something long, and wait for the end of the answer: what slows or cuts data must be seen so."""
     counted: Counted | None = None
+    share: float = 0.0
+    """Of what its observer counts so much shows it, as nearly as chance has it, and not half. 0: it counts nothing."""
 
 
 class PlannedFault(msgspec.Struct, frozen=True):

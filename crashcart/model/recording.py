@@ -56,6 +56,9 @@ class ProbeSample(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the whole answer, where that was waited for."""
     value: float | None = None
     """What an observer measured."""
+    part: int = 0
+    whole: int = 0
+    """Of so many that an observer counted since its look before, so many showed the effect."""
 
 
 class SeriesSample(msgspec.Struct, frozen=True):

@@ -61,6 +61,8 @@ _COLUMNS: dict[Table, dict[str, str]] = {
         "error": "VARCHAR",
         "bytes": "BIGINT",
         "value": "DOUBLE",
+        "part": "BIGINT",
+        "whole": "BIGINT",
     },
 }
 

@@ -34,11 +34,14 @@ class Echoes:
         self._thread = threading.Thread(target=self._run, name=f"echoes of {address}", daemon=True)
         self._thread.start()
 
-    def lost(self) -> tuple[int, int]:
-        """(lost, asked for) in the last second or so."""
-        until, since = time.monotonic() - WAIT_S, time.monotonic() - WAIT_S - WINDOW_S
+    def lost(self, since_s: float, until_s: float) -> tuple[int, int]:
+        """(lost, asked for) after the first and until the second of two moments of the monotonic clock.
+
+        The second one is `WAIT_S` ago or more, the first one `WAIT_S` + `WINDOW_S` at most.
+        """
+        self._hear()  # what came while nobody ran is not lost
         with self._lock:
-            asked = [number for at, number in self._sent if since <= at <= until]
+            asked = [number for at, number in self._sent if since_s < at <= until_s]
             return sum(number not in self._came for number in asked), len(asked)
 
     def close(self) -> None:

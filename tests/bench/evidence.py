@@ -159,6 +159,8 @@ def _observed(glances: Sequence[Glance], times: Times) -> str:
     outside = [one for one in glances if times.outside(one.t)]
     there, elsewhere = (f"{sum(one.there for one in some)} of {len(some)}" for some in (inside, outside))
     told = f"seen in {there} looks, outside in {elsewhere}"
+    if of := sum(one.whole for one in inside):
+        told += f"; {sum(one.part for one in inside):,} of {of:,} counted"
     values = [[one.value for one in some if one.value is not None] for some in (inside, outside)]
     if not all(values):
         return told

@@ -11,15 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from crashcart.faults import decode_settings, registry
+from crashcart.judging.shares import Part, unlike
+from crashcart.model.chance import exact_interval
 from crashcart.model.errors import BootError
 from crashcart.model.fault import Step
 from crashcart.model.plan import PlannedFault
 from crashcart.observing import EVERY_S
 from crashcart.runtimes.cgroups import cpu_count
 from crashcart.runtimes.container_controls import was_killed_for_memory
+from crashcart.runtimes.echoes import WAIT_S, WINDOW_S
 from crashcart.runtimes.packet_loss import lacks_packet_loss
 from crashcart.runtimes.procfs import read_process
 from crashcart.runtimes.readiness import ask
@@ -274,14 +278,47 @@ def test_the_declared_share_of_packets_is_lost_while_it_lasts_and_none_after(sta
     fault = planned("network/loss", LOSS)
     observer = observer_of(fault, stack)
     try:
-        until(lambda: observer.look().value == 0.0, within_s=WITHIN_S)
+        assert _lost(observer).n == 0
         with acting(stack, fault, tmp_path):
-            until(lambda: observer.look().there, within_s=WITHIN_S)
+            lost = _lost(observer)
             assert len(_rules(stack)) == 1
-        until(lambda: observer.look().value == 0.0, within_s=WITHIN_S)
+        assert _may_be(lost, 0.4), lost
+        assert not any(_may_be(lost, 0.4 * wrong) for wrong in (0.5, 0.7, 1.3, 1.5)), f"{lost} would be anything"
+        assert _lost(observer).n == 0
         assert _rules(stack) == []
     finally:
         observer.close()
+
+
+@needs_loss
+@pytest.mark.parametrize("wrong", [0.5, 1.5])
+def test_another_share_of_packets_than_the_declared_one_is_told_from_it(stack: LocalStack, wrong: float) -> None:
+    fault, kind, world = planned("network/loss", LOSS), registry()["network/loss"], StackWorld(stack)
+    (step,) = _steps(stack, fault)
+    lie = msgspec.structs.replace(step, data={**step.data, "share": 0.4 * wrong})
+    observer = observer_of(fault, stack)
+    kind.apply(lie, world)
+    try:
+        lost = _lost(observer)
+    finally:
+        kind.undo(lie, world)
+        observer.close()
+    assert _may_be(lost, 0.4 * wrong), lost
+    assert unlike(lost, 0.4), lost
+
+
+def _lost(observer: Observer) -> Part:
+    """Of all that were asked for in some seconds, each counted once; of those under way when they began, none."""
+    time.sleep(WAIT_S + WINDOW_S)
+    observer.look()
+    looks = _looks(observer, 24)
+    return Part(sum(look.part for look in looks), sum(look.whole for look in looks))
+
+
+def _may_be(part: Part, share: float) -> bool:
+    """Whether it lies in the exact binomial interval: one test in 10,000 fails by chance."""
+    low, high = exact_interval(part.n, part.of, confidence=0.9999)
+    return low <= share <= high
 
 
 def _rules(stack: LocalStack) -> list[str]:
