@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from crashcart.images import build_shop
+from crashcart.images import build_shop, streams
 from crashcart.images.shop import shop_tag
 from crashcart.model.errors import UsageError
 from crashcart.model.images import Images, ShopImage
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
+LIMIT_MB = 150
 LIMIT_ADDED_MB = 25
-"""The official slim base takes about 125 MB of the 150 that the shop's image may have."""
+"""The official slim base takes about 125 MB of them."""
 
 
 @pytest.fixture
@@ -72,9 +75,11 @@ print(json.dumps({
     assert found["ca"] is False
 
 
-def test_what_it_adds_to_its_base_is_small(engine: docker.DockerClient, images: Images, shop: str) -> None:
+def test_it_is_small_and_so_is_what_it_adds_to_its_base(engine: docker.DockerClient, images: Images, shop: str) -> None:
     base = engine.images.get(images.parts["python"]).attrs["Size"]
-    assert (engine.images.get(shop).attrs["Size"] - base) / 1e6 < LIMIT_ADDED_MB
+    whole = engine.images.get(shop).attrs["Size"]
+    assert (whole - base) / 1e6 < LIMIT_ADDED_MB
+    assert whole / 1e6 < LIMIT_MB
 
 
 def test_nothing_of_the_way_to_packages_is_in_its_history(
@@ -117,6 +122,86 @@ def _healthy(container: Container, within_s: float) -> bool:
             return True
         time.sleep(0.2)
     return False
+
+
+def test_the_image_says_how_its_health_is_asked_for(engine: docker.DockerClient, shop: str) -> None:
+    check = engine.images.get(shop).attrs["Config"]["Healthcheck"]
+    assert check["Test"] == ["CMD", "python", "-I", "-S", "/srv/shop/healthcheck.py"]
+    seconds = {name: check[name] / 1e9 for name in ("Interval", "Timeout", "StartPeriod")}
+    assert seconds == {"Interval": 30, "Timeout": 3, "StartPeriod": 20}
+    assert check["Retries"] == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "health"),
+    [(["python", "-m", "stack.thirdparty.mail"], "healthy"), (["sleep", "120"], "unhealthy")],
+    ids=["a service", "nobody"],
+)
+def test_the_engine_knows_whether_a_container_of_it_is_well(
+    engine: docker.DockerClient, shop: str, command: list[str], health: str
+) -> None:
+    # asked as the image says, but oftener, and from the start
+    container = engine.containers.run(
+        shop,
+        command,
+        detach=True,
+        network_mode="none",
+        tmpfs={"/data": "uid=10001"},
+        environment={"LISTEN_ADDRESS": "0.0.0.0:8000", "DATA_DIR": "/data"},
+        healthcheck={"interval": 1_000_000_000, "start_period": 1_000_000, "retries": 30 if health == "healthy" else 2},
+    )
+    try:
+        assert _health(container, within_s=60) == health
+    finally:
+        container.remove(force=True, v=True)
+
+
+def _health(container: Container, within_s: float) -> str:
+    """What the engine says, once it knows."""
+    deadline, said = time.monotonic() + within_s, "starting"
+    while said == "starting" and time.monotonic() < deadline:
+        time.sleep(0.2)
+        container.reload()
+        said = str(container.attrs["State"]["Health"]["Status"])
+    return said
+
+
+@pytest.fixture
+def copied(engine: docker.DockerClient, images: Images, tmp_path: Path) -> Iterator[Images]:
+    """The shop's own files, to be changed, for an image of another name."""
+    shutil.copytree(ROOT / "stack", tmp_path / "stack", ignore=shutil.ignore_patterns("__pycache__"))
+    yield Images(ShopImage("crashcart-test/layers", images.shop.dockerfile), images.parts)
+    for image in engine.images.list(name="crashcart-test/layers"):
+        for tag in image.tags:
+            engine.images.remove(tag, force=True)
+
+
+def test_a_change_of_code_installs_nothing_again(
+    engine: docker.DockerClient, copied: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_BOOKKEEPING", ())
+    told: list[str] = []
+    first = build_shop(engine, tmp_path, copied, told.append)
+    told.clear()
+    with (tmp_path / "stack" / "cart" / "app.py").open("a", encoding="utf-8") as file:
+        file.write("\n# changed\n")
+    assert build_shop(engine, tmp_path, copied, told.append) != first
+    steps = _cached_steps(told)
+    (install,) = (step for step in steps if "pip --python" in step)
+    (code,) = (step for step in steps if "COPY stack /srv" in step)
+    assert steps[install], "what the requirements are did not change"
+    assert not steps[code]
+
+
+def _cached_steps(told: Sequence[str]) -> dict[str, bool]:
+    """Each step of a build, and whether its layer was there already."""
+    steps: dict[str, bool] = {}
+    for line in told:
+        if line.startswith("Step "):
+            steps[line] = False
+        elif line.strip() == "---> Using cache":
+            steps[list(steps)[-1]] = True
+    return steps
 
 
 @pytest.fixture
