@@ -24,6 +24,8 @@ from crashcart.safety.faultlog import open_steps, read_log
 from tests.contract.docker.little_containers import leaving_no_volume, stays
 from tests.contract.runtime.little_stack import PROJECT, get, until
 from tests.e2e.conftest import ROOT, TINY, Harness, nothing_is_left_of
+from tests.e2e.overhearing import tokens
+from tests.e2e.test_secrets import holding
 
 if TYPE_CHECKING:
     import docker
@@ -217,6 +219,10 @@ def test_where_the_engine_goes_in_the_middle_of_a_run_that_is_said_and_recover_r
     assert nothing_is_left_of(run_id, 0.1), "its processes are this machine's, and need no engine to be ended"
     assert open_steps(read_log(recording.path / "faultlog.jsonl")) == ()
     assert left_of(run_id), "the engine still keeps its containers"
+    token = tokens()[run_id]
+    assert len(token) >= 32
+    assert list(holding([token], [tiny.runs, Path(tiny.environment["XDG_STATE_HOME"])])) == []
+    assert token not in output
     recovered = tiny.call("recover")
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
     assert left_of(run_id) == ()

@@ -32,7 +32,7 @@ REPEATS = """if json.loads(body)["refuse"]:
                     return self._answer((422, {{"title": "no", "you_sent": str(self.headers)}}))"""
 
 
-def _holding(words: Iterable[str], folders: Iterable[Path]) -> Iterator[str]:
+def holding(words: Iterable[str], folders: Iterable[Path]) -> Iterator[str]:
     """Files below the folders that hold one of the words, in whatever form a table of Parquet keeps it."""
     wanted = [word.encode() for word in words]
     for path in sorted(one for folder in folders for one in folder.rglob("*")):
@@ -53,7 +53,7 @@ def test_nothing_of_the_users_environment_is_in_any_file_of_a_run(finished: Harn
     state = Path(finished.environment["XDG_STATE_HOME"])
     recording = finished.latest().path
     assert len([path for path in recording.rglob("*") if path.is_file()]) > 15
-    assert list(_holding([CANARY, *SECRETS.values()], [finished.runs, state])) == []
+    assert list(holding([CANARY, *SECRETS.values()], [finished.runs, state])) == []
 
 
 def test_nothing_of_it_is_in_what_is_said_of_a_run_afterwards(finished: Harness) -> None:
@@ -83,6 +83,6 @@ def test_a_service_that_repeats_the_runs_token_in_its_refusal_gives_it_away_to_n
     assert done.returncode == ExitStatus.INCONCLUSIVE, done.stdout + done.stderr
     token = kept.read_text(encoding="utf-8")
     assert len(token) >= 32
-    assert list(_holding(["Bearer ***"], [tiny.runs])), "what it answered was recorded"
-    assert list(_holding([token], [tiny.runs, Path(tiny.environment["XDG_STATE_HOME"])])) == []
+    assert list(holding(["Bearer ***"], [tiny.runs])), "what it answered was recorded"
+    assert list(holding([token], [tiny.runs, Path(tiny.environment["XDG_STATE_HOME"])])) == []
     assert token not in done.stdout + done.stderr
