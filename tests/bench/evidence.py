@@ -1,7 +1,8 @@
 """What each kind of fault did in whole runs, declared against measured, on every runtime that can have it.
 
 `python -m tests.bench.evidence` makes the runs (about ten minutes with a Docker engine) and writes the page
-`docs/38-measured-evidence.md`. It ends with 1 where a fault was not shown, or a kind is missing.
+`docs/38-measured-evidence.md`. It ends with 1 where a fault was not shown or is not what was declared
+(`tests/bench/bounds.py`), or a kind is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from crashcart.faults import registry
+from crashcart.faults import decode_settings, registry
+from crashcart.faults.toxiproxy_latency import Settings as Latency
 from crashcart.judging.judge import judge
 from crashcart.judging.looking import Glance, Probe, Samples, read_samples
 from crashcart.judging.tape import open_tape
@@ -26,6 +28,7 @@ from crashcart.judging.windows import Times, Window, times_of, window_of
 from crashcart.model.plan import Plan, PlannedFault
 from crashcart.model.verdict import EvidenceResult
 from crashcart.wiring.runtimes import RUNTIMES
+from tests.bench.bounds import by_chance, trouble
 from tests.e2e import (
     test_faults_of_containers,
     test_faults_of_databases,
@@ -48,12 +51,17 @@ HEAD = """\
 The bounds that tests hold stand in [37 Evidence, kind by kind](37-evidence.md). Here are figures of whole runs, each
 fault under load and with others before, after or beside it: what was declared, and what the run's own evidence saw of
 it. `python -m tests.bench.evidence` makes these runs on every runtime, and this page; it ends with 1 where a fault was
-not shown. Made {date}, on {cores} cores.
+not shown, or a figure is not the declared one within those bounds. A test reads the page and says the same.
+Made {date}, on {cores} cores.
 
 | kind | declared | as processes | in containers |
 |---|---|---|---|
 """
 FOOT = """
+A latency with a jitter is drawn anew for each answer, evenly: the median of so few draws lies anywhere in the interval
+that stands beside it, which chance leaves in one of a thousand such runs. Of a share that is counted, the exact
+binomial interval must hold the declared one, and not half of it.
+
 *Outside* is the same run while the fault was not there. Where a fault has several proxies, the figures are of the one
 at which it did least. *Later* is the median of what probes through the proxy took longer than those beside it, and so
 has the delays of both in it. Probes that were answered only when the fault had gone are left out.
@@ -78,10 +86,11 @@ def main() -> int:
             told.setdefault((row.kind, row.declared), {})[runtime] = row
     PAGE.write_text(page(told, datetime.now(UTC)), encoding="utf-8")
     lacking = set(registry()) - {kind for kind, _ in told}
-    hidden = [row for rows in told.values() for row in rows.values() if not row.ok]
-    for kind in sorted(lacking):
-        print(f"{kind} is in none of the runs", file=sys.stderr)  # noqa: T201
-    return 1 if lacking or hidden else 0
+    measured = [row for rows in told.values() for row in rows.values()]
+    wrong = [f"{row.declared}: {why}" for row in measured if (why := trouble(row.kind, row.declared, row.measured))]
+    for said in [*wrong, *(f"{kind} is in none of the runs" for kind in sorted(lacking))]:
+        print(said, file=sys.stderr)  # noqa: T201
+    return 1 if lacking or wrong else 0
 
 
 def page(told: Mapping[tuple[str, str], Mapping[str, Row]], when: datetime) -> str:
@@ -178,7 +187,8 @@ def _probed(fault: PlannedFault, probes: Sequence[Probe], times: Times) -> tuple
         case "added-latency":
             later = statistics.median(one.added_ms for one in inside)
             usual = statistics.median(one.added_ms for one in outside)
-            return later, f"{later:.1f} ms later, outside {usual:.1f} ms ({len(inside)} probes)"
+            told = f"{later:.1f} ms later, outside {usual:.1f} ms ({len(inside)} probes{_drawn(fault, len(inside))})"
+            return later, told
         case "throughput":
             rate = statistics.median(one.through_kb_s for one in inside)
             usual = statistics.median(one.through_kb_s for one in outside)
@@ -197,6 +207,16 @@ def _probed(fault: PlannedFault, probes: Sequence[Probe], times: Times) -> tuple
         on_s = sum(to_s - from_s for from_s, to_s in fault.slices)
         told += f"; on for {100 * on_s / (fault.end_s - fault.start_s):.0f} % of the time"
     return -well, told
+
+
+def _drawn(fault: PlannedFault, draws: int) -> str:
+    """Where the median of delays that vary lies by chance; empty where they do not."""
+    kind = registry()[fault.kind]
+    settings = decode_settings(kind, fault.settings)
+    if not isinstance(settings, Latency) or not settings.jitter:
+        return ""
+    low_ms, high_ms = by_chance(settings.latency * 1000, settings.jitter * 1000, draws)
+    return f"; their median by chance {low_ms:.0f} to {high_ms:.0f} ms"
 
 
 if __name__ == "__main__":
