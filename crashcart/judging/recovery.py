@@ -92,6 +92,8 @@ def judge_recovery(
         unclear = all(state.unclear for state in missed)
     last_ratio = goodput.ratio(end_s - WINDOW_S, end_s)
     stuck = bool(plan.faults) and last_ratio is not None and last_ratio < least - 1e-12
+    # where it was seen ill after the time that was allowed, it makes no difference that too few came later to tell
+    unclear = unclear and earliest - wanted.from_s <= wanted.within_s
     outcome, reason = _decide(wanted, found, observed_for_s, why, unclear=unclear, stuck=stuck)
     if outcome is Outcome.FAIL and unconfirmed:
         outcome, reason = (

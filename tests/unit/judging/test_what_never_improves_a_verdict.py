@@ -166,6 +166,11 @@ quiet_end = dict.fromkeys(range(25, 55), (20, 0)) | dict.fromkeys(range(55, 59),
 """Three of the last 23 are lost. One more, and 19 are good: a window may not wait for a twentieth."""
 
 
+late = {25: (0, 0), 45: (0, 1), 46: (10, 0), 47: (10, 1)}
+"""Well again from 46 s on, a second too late. One more is lost there, and from then on there are too few to tell."""
+
+
+@example((late, {46: (0, 1)}))
 @example((quiet_end, {59: (1, 0)}))
 @example((dict.fromkeys(range(41, 60), (1, 0)), {41: (0, 1)}))
 @given(st.one_of(st.tuples(many, much), st.tuples(few, a_little)))
