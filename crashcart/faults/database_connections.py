@@ -11,6 +11,7 @@ import msgspec
 
 from crashcart.faults.database_sessions import (
     CONNECT_S,
+    TOO_MANY,
     DatabaseUnreachable,
     Session,
     SessionObserver,
@@ -38,7 +39,6 @@ slot, too, for a moment."""
 AGAIN_S = 0.25
 NEEDED_BESIDE = 2
 """Slots that only a superuser gets: one to look, one to undo."""
-TOO_MANY = "53300"
 
 # How many there are for those who are no superusers. Older servers lack one of the settings.
 _SLOTS = """

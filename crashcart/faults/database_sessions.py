@@ -25,6 +25,8 @@ ADMIN = "postgres"
 CONNECT_S = 1.5
 LOOK_S = 0.8
 """Of an observer's session: to connect, and for each statement."""
+TOO_MANY = "53300"
+"""The state that says: there are no more connections."""
 GONE_WITHIN_S = 1.5
 """A session that was told to end is gone by then, or it is a failure."""
 MISSING_ROLE = ("28000", "28P01")
@@ -199,6 +201,21 @@ def _ms(seconds: float) -> str:
     return str(max(round(seconds * 1000), 1))
 
 
+def get_in(address: str, name: str, until_mono_s: float) -> Session:
+    """A superuser's session; who knocks in vain takes even the places that are kept for one, for a moment each.
+
+    Raises:
+        DatabaseRefused, DatabaseUnreachable: it could not be had, or not by then.
+    """
+    while True:
+        try:
+            return Session(address, name, statement_s=GONE_WITHIN_S)
+        except DatabaseRefused as refused:
+            if refused.sqlstate != TOO_MANY or time.monotonic() > until_mono_s:
+                raise
+            time.sleep(0.02)
+
+
 def end_sessions(address: str, name: str) -> None:
     """End all sessions of that name and wait until they are gone; where there is no server, there are none. Idempotent.
 
@@ -209,7 +226,7 @@ def end_sessions(address: str, name: str) -> None:
     own = f"{name}-undo"
     ending = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1"
     try:
-        with Session(address, own, statement_s=GONE_WITHIN_S) as session:
+        with get_in(address, own, until) as session:
             while session.value(ending, name):
                 if time.monotonic() > until:
                     raise DatabaseUnreachable(f"sessions called {name} do not end", where=address)

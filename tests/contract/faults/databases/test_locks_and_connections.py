@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from crashcart.faults import database_connections, database_lock
-from crashcart.faults.database_sessions import DatabaseRefused, DatabaseUnreachable
+from crashcart.faults.database_sessions import DatabaseRefused, DatabaseUnreachable, get_in
 from crashcart.model.errors import CrashcartError
 from crashcart.ports import World
 from crashcart.runtimes.local_stack import LocalStack
@@ -103,7 +104,7 @@ def test_clients_that_come_back_at_once_do_not_keep_a_place(address: str, world:
     one = fault("database/connections", {"database": "db"})
     with _coming_back(address, 4):
         one.do(world)
-        with client(address, "postgres") as admin:
+        with get_in(address, "looking-on", time.monotonic() + 10.0) as admin:
             ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crashcart-f1'"
             wait_until(lambda: admin.value(ours) == SLOTS)
         assert all(one.is_there() for _ in range(5))
