@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,17 @@ import pytest
 
 from crashcart.runtimes.topology_file import load_topology
 from crashcart.safety.active import ActiveRun
-from tests.e2e.as_grafana import AsGrafana, Question, Window, all_of, complaints, questions, read_dashboards
+from tests.e2e.as_grafana import (
+    AsGrafana,
+    Question,
+    Window,
+    all_of,
+    complaints,
+    numbers,
+    questions,
+    read_dashboards,
+    wrongly_shown,
+)
 from tests.e2e.conftest import ROOT, Harness
 
 NOBODY_CAN_BUY = """
@@ -38,8 +49,18 @@ EMPTY = (
         "nothing over nothing, now", "sum(orders_untold_total) / sum(orders_untold_total)", instant=True, legend=""
     ),
     Question("a label that the series do not have", "sum(up)", instant=True, legend="{{job}}"),
+    Question("something over nothing", "sum(up) / 0", instant=False, legend=""),
 )
 """What a panel that can't show anything looks like."""
+FAULT = "crashcart_fault_active"
+ASKED_FOR_FAULTS = {
+    "Books / annotation Faults",
+    "Game day / annotation Faults",
+    "Load / annotation Faults",
+    "Shop / annotation Faults",
+    "Game day / Which fault is active / A",
+    "Game day / Faults now / A",
+}
 SEEN_AFTER_S = 4.0
 """Of recovery: purchases go through again, and what failed has been counted."""
 
@@ -61,10 +82,12 @@ def test_every_query_of_every_dashboard_gives_numbers_during_a_run(
         shop.wait_for_recorded('"phase":"recovery"', 90)
         time.sleep(SEEN_AFTER_S)  # what is looked at is a window of time
         grafana, window = AsGrafana(prometheus_of(shop)), Window(began, time.time())
+        amiss = wrong_about_faults(grafana, window, injected_and_undone(shop))
         silent = unanswered(grafana, window)
         empty = [complaints(question, grafana.answers(question, window, {})) for question in EMPTY]
         assert under_way.poll() is None, "the run was over before everything had been asked"
         assert silent == []
+        assert amiss == []
         assert all(empty), "a panel that shows nothing was not found out"
     finally:
         told, _ = under_way.communicate(timeout=120)
@@ -80,6 +103,27 @@ def unanswered(grafana: AsGrafana, window: Window) -> list[str]:
         for question in questions(dashboard):
             silent += complaints(question, grafana.answers(question, window, all_of(choices)))
     return silent
+
+
+def injected_and_undone(shop: Harness) -> tuple[float, float]:
+    """When the run's fault was there, in seconds since 1970."""
+    recording = shop.recorded('"event":"fault-undone"')
+    assert recording is not None
+    [began] = recording.events("load-started")
+    [injected], [undone] = recording.events("fault-injected"), recording.events("fault-undone")
+    return began.data["t0_wall"] + injected.t, began.data["t0_wall"] + undone.t
+
+
+def wrong_about_faults(grafana: AsGrafana, window: Window, fault: tuple[float, float]) -> list[str]:
+    """Where a dashboard shows the run's one fault when it was not there, or does not when it was."""
+    asked = [one for board in read_dashboards(ROOT / "dashboards" / "grafana") for one in questions(board)]
+    about = {one.where: replace(one, instant=False) for one in asked if FAULT in one.expr}
+    assert set(about) == ASKED_FOR_FAULTS
+    wrong = []
+    for where, question in about.items():
+        curves = [numbers(one) for one in grafana.answers(question, window, {})]
+        wrong += [f"{where}: {what}" for curve in curves or [{}] for what in wrongly_shown(curve, window, *fault)]
+    return wrong
 
 
 def prometheus_of(shop: Harness) -> str:
