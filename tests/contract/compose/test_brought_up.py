@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -90,6 +91,12 @@ def post(url: str, form: str) -> Any:
     """As Locust's page does."""
     with _OPENER.open(urllib.request.Request(url, form.encode()), timeout=15) as answer:
         return json.load(answer)
+
+
+def fetched(url: str) -> tuple[str, str]:
+    """The kind of what a browser gets there, and its text; HTTPError where it gets nothing."""
+    with _OPENER.open(url, timeout=15) as answer:
+        return answer.headers.get_content_type(), answer.read().decode()
 
 
 def wait_until(what: Callable[[], object], within_s: float) -> None:
@@ -189,6 +196,23 @@ def test_prometheus_scrapes_everything_and_reads_every_rule(shop: Brought, servi
     assert {one["labels"]["job"] for one in targets} == {*with_code, "toxiproxy", "load"}
     groups = call(f"{url}/api/v1/rules")[1]["data"]["groups"]
     assert {Path(group["file"]).name for group in groups} == {path.name for path in (shop.folder / "rules").iterdir()}
+
+
+def test_locusts_page_is_served_with_its_program_the_shops_address_and_our_options(shop: Brought) -> None:
+    page = f"{shop.url('CRASHCART_LOAD_PORT')}/"
+    kind, html = fetched(page)
+    assert kind == "text/html"
+    assert "<title>Locust</title>" in html
+    told = re.search(r"window\.templateArgs = (\{.*\})", html)
+    assert told is not None, html
+    settings = json.loads(told[1])
+    assert settings["host"] == "http://toxiproxy:20001"
+    assert "profile" in settings
+    assert {"peak_per_s", "seed", "duration", "scenario"} <= set(settings["extra_options"])
+    [program] = re.findall(r'<script [^>]*src="([^"]+)"', html)
+    kind, text = fetched(urllib.parse.urljoin(page, program))
+    assert kind.endswith("/javascript")
+    assert "templateArgs" in text
 
 
 def test_locusts_page_drives_the_shop_and_its_shoppers_are_counted(shop: Brought) -> None:
