@@ -9,11 +9,12 @@ import asyncio
 import math
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import asyncpg
 
@@ -30,8 +31,11 @@ ASK_S = 5.0
 READ_S = 60.0
 """Longest that one table may take to read."""
 POLL_S = 0.15
+LEFT_WITHIN_S = 0.1
+"""How often somebody who reads the books looks whether it is to end."""
 _MOST_BYTES = 4 << 20
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_T = TypeVar("_T")
 
 
 class Shelf(Protocol):
@@ -46,6 +50,17 @@ class Shelf(Protocol):
 
     def database_address(self, service: str) -> str:
         """postgresql:// address of the server itself, beside the proxy."""
+
+
+class Leaving(Protocol):
+    """Who may want it to end: what is asked of `Interrupts`."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Inside, no request raises; it does at the end."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a request waits for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +80,9 @@ class BooksResult:
     errors: Mapping[str, str]
 
 
-def wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:
+def wait_quiesced(truth: Truth, stack: Shelf, leaving: Leaving) -> QuiesceResult:
     """Wait until every question of `truth.quiesce` is answered with 0, twice in a row; at most `within_s`."""
-    return asyncio.run(_wait_quiesced(truth, stack))
+    return _run(partial(_wait_quiesced, truth, stack), leaving)
 
 
 def get_ready() -> None:
@@ -77,13 +92,13 @@ def get_ready() -> None:
     assert duckdb.__version__
 
 
-def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
+def read_books(truth: Truth, stack: Shelf, out: Path, leaving: Leaving) -> BooksResult:
     """Read every source into `out/<source>.parquet`, one snapshot a server. What could not be read has no file."""
     import duckdb
 
     out.mkdir(parents=True, exist_ok=True)
     rows: dict[str, int] = {}
-    errors = asyncio.run(_copy_databases(truth, stack, out))
+    errors = _run(partial(_copy_databases, truth, stack, out), leaving)
     with duckdb.connect(
         config={"temp_directory": str(out / ".spill"), "autoinstall_known_extensions": False}
     ) as database:
@@ -98,6 +113,20 @@ def read_books(truth: Truth, stack: Shelf, out: Path) -> BooksResult:
     for left in out.glob(".*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     return BooksResult(dict(sorted(rows.items())), dict(sorted(errors.items())))
+
+
+def _run(act: Callable[[], Coroutine[Any, Any, _T]], leaving: Leaving) -> _T:
+    """On an event loop. A signal that raised there would leave a loop half made, or be swallowed by a callback."""
+
+    async def unless_left() -> _T:
+        task = asyncio.ensure_future(act())
+        while not (await asyncio.wait({task}, timeout=LEFT_WITHIN_S))[0]:
+            if leaving.wanted:
+                task.cancel()
+        return task.result()
+
+    with leaving.held():
+        return asyncio.run(unless_left())
 
 
 async def _wait_quiesced(truth: Truth, stack: Shelf) -> QuiesceResult:

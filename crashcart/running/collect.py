@@ -45,13 +45,13 @@ def collect(crew: Crew, out: Path, ended: Ended, without: Collection[str] = ()) 
     """
     settled_at = crew.clock.t() if "load" in without else _wait_settled(crew)
     if ended != "broken" or not (set(HARNESS_PARTS) & set(crew.stack.dead())):
-        result = wait_quiesced(crew.plan.truth, crew.stack)
+        result = wait_quiesced(crew.plan.truth, crew.stack, crew.interrupts)
         crew.event(
             "quiesced" if result.quiet else "not-quiesced",
             took_s=round(result.took_s, 3),
             pending=dict(result.pending),
         )
-        rows = read_books(crew.plan.truth, crew.stack, out / "truth")
+        rows = read_books(crew.plan.truth, crew.stack, out / "truth", crew.interrupts)
         crew.event("books-read", rows=dict(rows.rows), errors=dict(rows.errors))
     if not _can_be_asked(crew, without):
         return

@@ -25,6 +25,8 @@ class Interrupts:
         """Something was left in the middle. The error that came out of it may be another than ours."""
         self._raises = False
         self._disarmed = False
+        self._held = False
+        self._waits = False
 
     def disarm(self) -> None:
         """From now on requests are counted and nothing else."""
@@ -40,6 +42,11 @@ class Interrupts:
     def asked(self) -> bool:
         """Whether somebody wants the run to end."""
         return self.count > 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a request waits for the end of `held`."""
+        return self._waits
 
     def ask(self, how: str) -> None:
         """Somebody wants the run to end."""
@@ -69,6 +76,22 @@ class Interrupts:
             self._raise()
 
     @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, no request raises: for what must not be left between any two of its steps, as an event loop.
+
+        One that would have is raised at the end, also where nothing else goes wrong. Whatever takes long inside looks
+        at `wanted`.
+        """
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            if self._waits:
+                self._waits = False
+                self._raise()
+
+    @contextmanager
     def handled(self) -> Iterator[None]:
         """Signals count here while inside."""
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
@@ -80,5 +103,9 @@ class Interrupts:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.ask(signal.Signals(number).name)
-        if not self._disarmed and (self._raises or self.count > 1):
+        if self._disarmed or not (self._raises or self.count > 1):
+            return
+        if self._held:
+            self._waits = True
+        else:
             self._raise()

@@ -20,6 +20,7 @@ import pytest
 from crashcart.books import read_books, wait_quiesced
 from crashcart.model.topology import Instance, Topology
 from crashcart.model.truth import Quiesce, Source, Truth
+from crashcart.running.interrupts import Interrupts
 
 _names = itertools.count()
 
@@ -85,7 +86,9 @@ def test_a_table_arrives_with_its_nulls_empty_strings_quotes_and_line_breaks(
         """INSERT INTO orders VALUES ('a', NULL, 1), ('b', '', NULL), ('c', E'"x", ü\n2', 9)"""
     )
     source = Source(ORDERS.database, ORDERS.sql, "", ORDERS_COLUMNS)
-    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path / "truth")
+    result = read_books(
+        _truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path / "truth", Interrupts()
+    )
     assert result.rows == {"orders": 3}
     assert result.errors == {}
     assert _rows(tmp_path / "truth/orders.parquet") == [("a", None, 1), ("b", "", None), ("c", '"x", ü\n2', 9)]
@@ -95,7 +98,7 @@ def test_a_table_arrives_with_its_nulls_empty_strings_quotes_and_line_breaks(
 def test_an_empty_table_is_a_table_with_its_declared_columns(database: Callable[[str], str], tmp_path: Path) -> None:
     address = database("CREATE TABLE orders (id text, note text, cents int)")
     source = Source(ORDERS.database, ORDERS.sql, "", ORDERS_COLUMNS)
-    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path)
+    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path, Interrupts())
     assert result.rows == {"orders": 0}
     described = duckdb.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(tmp_path / "orders.parquet")]).fetchall()
     assert [(row[0], row[1]) for row in described] == list(ORDERS_COLUMNS.items())
@@ -109,7 +112,7 @@ def test_a_query_that_fails_leaves_no_table_and_the_others_readable(
         "broken": Source("orders-db", "SELECT nothing FROM orders", "", {"nothing": "VARCHAR"}),
         "orders": Source(ORDERS.database, ORDERS.sql, "", ORDERS_COLUMNS),
     }
-    result = read_books(_truth(sources), FakeStack({"orders-db": address}, {}), tmp_path)
+    result = read_books(_truth(sources), FakeStack({"orders-db": address}, {}), tmp_path, Interrupts())
     assert result.rows == {"orders": 0}
     assert 'column "nothing" does not exist' in result.errors["broken"]
     assert not (tmp_path / "broken.parquet").exists()
@@ -118,13 +121,13 @@ def test_a_query_that_fails_leaves_no_table_and_the_others_readable(
 def test_columns_that_are_not_the_declared_ones_are_an_error(database: Callable[[str], str], tmp_path: Path) -> None:
     address = database("CREATE TABLE orders (id text, note text, cents int)")
     source = Source(ORDERS.database, ORDERS.sql, "", {"id": "VARCHAR", "cents": "BIGINT"})
-    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path)
+    result = read_books(_truth({"orders": source}), FakeStack({"orders-db": address}, {}), tmp_path, Interrupts())
     assert result.errors == {"orders": "the query gives id, note, cents; declared are id, cents"}
 
 
 def test_a_database_that_is_down_is_an_error_of_each_of_its_tables(tmp_path: Path, free_port: int) -> None:
     address = f"postgresql://shop@127.0.0.1:{free_port}/shop"
-    result = read_books(_truth({"orders": ORDERS}), FakeStack({"orders-db": address}, {}), tmp_path)
+    result = read_books(_truth({"orders": ORDERS}), FakeStack({"orders-db": address}, {}), tmp_path, Interrupts())
     assert result.rows == {}
     assert result.errors["orders"].startswith("orders-db could not be read: ")
 
@@ -135,7 +138,7 @@ def test_ledgers_of_all_replicas_are_one_table_without_the_line_that_was_cut(tmp
     other.write_text(json.dumps({"key": "c"}) + "\n")
     source = Source(ledger="psp", columns={"key": "VARCHAR", "cents": "BIGINT"})
     stack = FakeStack({}, {"psp[0]": one, "psp[1]": other})
-    result = read_books(_truth({"psp": source}), stack, tmp_path / "truth")
+    result = read_books(_truth({"psp": source}), stack, tmp_path / "truth", Interrupts())
     assert result.rows == {"psp": 2}
     assert sorted(_rows(tmp_path / "truth/psp.parquet")) == [("a", 1), ("c", None)]
     assert one.read_text().endswith('"ce')
@@ -143,7 +146,9 @@ def test_ledgers_of_all_replicas_are_one_table_without_the_line_that_was_cut(tmp
 
 def test_a_ledger_that_was_never_kept_is_no_table(tmp_path: Path) -> None:
     source = Source(ledger="psp", columns={"key": "VARCHAR"})
-    result = read_books(_truth({"psp": source}), FakeStack({}, {"psp[0]": tmp_path / "none.jsonl"}), tmp_path / "truth")
+    result = read_books(
+        _truth({"psp": source}), FakeStack({}, {"psp[0]": tmp_path / "none.jsonl"}), tmp_path / "truth", Interrupts()
+    )
     assert result.errors == {"psp": "psp[0] kept no ledger.jsonl"}
 
 
@@ -151,14 +156,14 @@ def test_an_empty_ledger_is_an_empty_table(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     ledger.touch()
     source = Source(ledger="psp", columns={"key": "VARCHAR", "t": "TIMESTAMPTZ"})
-    result = read_books(_truth({"psp": source}), FakeStack({}, {"psp[0]": ledger}), tmp_path / "truth")
+    result = read_books(_truth({"psp": source}), FakeStack({}, {"psp[0]": ledger}), tmp_path / "truth", Interrupts())
     assert result.rows == {"psp": 0}
 
 
 def test_it_is_quiet_when_every_question_is_answered_with_nothing(database: Callable[[str], str]) -> None:
     address = database("CREATE TABLE orders (state text); INSERT INTO orders VALUES ('accepted')")
     zero = {"open": Source("orders-db", "SELECT count(*) FROM orders WHERE state = 'open'")}
-    result = wait_quiesced(_truth({}, zero), FakeStack({"orders-db": address}, {}))
+    result = wait_quiesced(_truth({}, zero), FakeStack({"orders-db": address}, {}), Interrupts())
     assert result.quiet
     assert result.pending == {"open": 0}
 
@@ -166,7 +171,7 @@ def test_it_is_quiet_when_every_question_is_answered_with_nothing(database: Call
 def test_it_is_not_quiet_while_something_is_left_and_the_wait_is_bounded(database: Callable[[str], str]) -> None:
     address = database("CREATE TABLE orders (state text); INSERT INTO orders VALUES ('open'), ('open')")
     zero = {"open": Source("orders-db", "SELECT count(*) FROM orders WHERE state = 'open'")}
-    result = wait_quiesced(_truth({}, zero, within_s=0.4), FakeStack({"orders-db": address}, {}))
+    result = wait_quiesced(_truth({}, zero, within_s=0.4), FakeStack({"orders-db": address}, {}), Interrupts())
     assert not result.quiet
     assert result.pending == {"open": 2}
     assert result.took_s < 5
@@ -222,14 +227,14 @@ def test_what_a_service_still_has_to_do_is_told_by_its_own_gauge_all_replicas_to
     metrics: Callable[[str], str], texts: tuple[str, ...], left: int | None
 ) -> None:
     zero = {"left": Source(service="shop", gauge="waiting")}
-    result = wait_quiesced(_truth({}, zero, within_s=0.1), FakeServices(*map(metrics, texts)))
+    result = wait_quiesced(_truth({}, zero, within_s=0.1), FakeServices(*map(metrics, texts)), Interrupts())
     assert (result.quiet, result.pending) == (left == 0, {"left": left})
 
 
 def test_a_service_that_is_gone_is_never_quiet(metrics: Callable[[str], str], free_port: int) -> None:
     zero = {"left": Source(service="shop", gauge="waiting")}
     stack = FakeServices(metrics("waiting 0\n"), f"127.0.0.1:{free_port}")
-    assert wait_quiesced(_truth({}, zero, within_s=0.1), stack).pending == {"left": None}
+    assert wait_quiesced(_truth({}, zero, within_s=0.1), stack, Interrupts()).pending == {"left": None}
 
 
 def test_a_service_whose_answer_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,13 +254,13 @@ def test_a_service_whose_answer_never_ends_is_given_up(monkeypatch: pytest.Monke
         threading.Thread(target=trickle, args=(listening,), daemon=True).start()
         zero = {"left": Source(service="shop", gauge="waiting")}
         stack = FakeServices(f"127.0.0.1:{listening.getsockname()[1]}")
-        result = wait_quiesced(_truth({}, zero, within_s=0.1), stack)
+        result = wait_quiesced(_truth({}, zero, within_s=0.1), stack, Interrupts())
     assert (result.quiet, result.pending) == (False, {"left": None})
 
 
 def test_a_server_that_does_not_answer_is_never_quiet(free_port: int) -> None:
     address = f"postgresql://shop@127.0.0.1:{free_port}/shop"
     zero = {"open": Source("orders-db", "SELECT 0")}
-    result = wait_quiesced(_truth({}, zero, within_s=0.3), FakeStack({"orders-db": address}, {}))
+    result = wait_quiesced(_truth({}, zero, within_s=0.3), FakeStack({"orders-db": address}, {}), Interrupts())
     assert not result.quiet
     assert result.pending == {"open": None}

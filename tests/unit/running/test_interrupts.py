@@ -63,3 +63,32 @@ def test_a_query_that_makes_an_error_of_its_own_of_it_is_left_all_the_same() -> 
 def test_an_error_without_a_request_stays_what_it_is() -> None:
     with pytest.raises(ValueError, match="of its own"), Interrupts().raising():
         raise ValueError("of its own")
+
+
+def test_what_must_be_done_whole_is_done_whole_and_left_then() -> None:
+    interrupts = Interrupts()
+    wanted: list[bool] = []
+
+    def asks_and_looks() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        wanted.append(interrupts.wanted)
+
+    with interrupts.handled(), pytest.raises(Interrupted), interrupts.raising(), interrupts.held():
+        asks_and_looks()
+    assert wanted == [True]
+
+
+def test_a_request_that_was_heard_does_not_end_what_is_done_whole() -> None:
+    interrupts = Interrupts()
+    interrupts.ask("SIGINT")
+    with interrupts.handled(), interrupts.raising(heard=1), interrupts.held():
+        assert not interrupts.wanted
+
+
+def test_what_puts_things_back_is_not_ended_by_what_it_does_whole() -> None:
+    interrupts = Interrupts()
+    with interrupts.handled():
+        interrupts.disarm()
+        with interrupts.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not interrupts.wanted
