@@ -17,6 +17,7 @@ from crashcart.runtimes.topology_file import load_topology
 from crashcart.safety.worlds import StackWorld
 from crashcart.toxiproxy import ToxicSpec, Toxiproxy
 from tests.contract.docker.little_containers import connecting, container, containers, inspected
+from tests.contract.freezing import freeze
 from tests.contract.runtime.little_stack import ask_database, get, told, until
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def test_a_control_plane_that_hangs_is_started_again_with_its_proxies_as_they_we
     client.set_enabled("door[0].helper[0]", False)
     client.add_toxic("door[0].helper[1]", ToxicSpec("slow", "latency", attributes={"latency": 5000}))
     (hung,) = pids_of(stack.topology, "toxiproxy")
-    os.kill(hung, signal.SIGSTOP)
+    freeze(hung)
     with pytest.raises(ControlPlaneError, match="no answer"):
         client.remove_toxic("door[0].helper[1]", "slow")
     stack.restart_toxiproxy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import stat
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from crashcart.runtimes.procfs import process_table
 from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.topology_file import load_topology
 from crashcart.toxiproxy import ToxicSpec, Toxiproxy
+from tests.contract.freezing import freeze
 from tests.contract.runtime.little_stack import ask_database, get, told, until
 
 
@@ -219,7 +219,7 @@ def test_a_control_plane_that_hangs_is_started_again_with_its_proxies_as_they_we
     client.set_enabled("door[0].helper[0]", False)
     client.add_toxic("door[0].helper[1]", ToxicSpec("slow", "latency", attributes={"latency": 5000}))
     (hung,) = _pids(stack, "toxiproxy")
-    os.kill(hung, signal.SIGSTOP)
+    freeze(hung)
     with pytest.raises(ControlPlaneError, match="no answer"):
         client.remove_toxic("door[0].helper[1]", "slow")
     stack.restart_toxiproxy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from crashcart.runtimes.local import LocalRuntime
 from crashcart.runtimes.postgres_files import forget_shared_memory
 from crashcart.runtimes.state_dir import STATE_PREFIX
 from crashcart.tools import Toolbox
+from tests.contract.freezing import freeze
 from tests.contract.runtime.little_stack import (
     DATABASE,
     PROJECT,
@@ -69,7 +69,7 @@ def test_what_ignores_the_end_is_ended_all_the_same(runtime: LocalRuntime, tmp_p
         for instance in stack.topology.instances:
             assert instance.process is not None
             if instance.name == "toxiproxy":
-                os.kill(instance.process.pid, signal.SIGSTOP)
+                freeze(instance.process.pid)
     assert nothing_is_left(stack.topology.run_id, stack.topology.state_dir)
 
 

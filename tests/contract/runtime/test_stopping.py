@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from crashcart.runtimes.procfs import read_process
 from crashcart.runtimes.readiness import ask
 from crashcart.runtimes.stopping import pause, pids_of, resume
 from crashcart.safety.worlds import DetachedWorld, EndingWorld, StackWorld
+from tests.contract.freezing import freeze
 from tests.contract.runtime.little_stack import booted, get, little_design, lone_design, nothing_is_left, until
 
 
@@ -130,6 +129,6 @@ def test_the_watchdog_says_so_when_a_service_dies_again(runtime: LocalRuntime, t
 def test_a_stopped_service_hears_that_it_is_to_end(stack: LocalStack) -> None:
     leader = stack.topology.instance("store[0]").process
     assert leader is not None
-    os.kill(leader.pid, signal.SIGSTOP)
+    freeze(leader.pid)
     stack.terminate("store[0]", drain_s=8.0)
     stack.start_again("store[0]", ready_within_s=20)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -26,6 +25,7 @@ from crashcart.runtimes.addresses import Reservations
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.spec import SpawnSpec, base_environment, read_spec, reference, spawn, write_spec
 from crashcart.toxiproxy import ProxySpec, Toxiproxy
+from tests.contract.freezing import freeze
 
 DESIGN = Design(
     api_version="crashcart/v1",
@@ -69,17 +69,6 @@ def wait_until(what: Callable[[], object], within_s: float = 10.0) -> None:
     while not what():
         assert time.monotonic() < until, f"not so within {within_s:g} s"
         time.sleep(0.02)
-
-
-def freeze(pid: int) -> None:
-    """SIGSTOP takes effect a moment later, in one thread after the other: all are stopped when this returns."""
-    os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: _thread_states(pid) == {"T"})
-
-
-def _thread_states(pid: int) -> set[str]:
-    told = (task.joinpath("stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
-    return {stat.rpartition(") ")[2][0] for stat in told}
 
 
 def planned(kind: str, settings: dict[str, object], fault_id: str = "f1") -> PlannedFault:

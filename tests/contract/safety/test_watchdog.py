@@ -13,8 +13,9 @@ from crashcart.processes import is_same_process, is_stopped, processes_of_run
 from crashcart.safety.active import read_active
 from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.watchdog import STOPPED
+from tests.contract.freezing import freeze
 from tests.contract.safety.conftest import StandIn
-from tests.contract.safety.small_stack import broken, freeze, wait_until
+from tests.contract.safety.small_stack import broken, wait_until
 
 PROMISED_S = 5.0
 

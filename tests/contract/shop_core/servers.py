@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from crashcart.tools import server_account
+from tests.contract.freezing import freeze
 
 ROOT = Path(__file__).resolve().parents[3]
 START_S = 20.0
@@ -160,6 +161,10 @@ class ValkeyServer:
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        freeze(self._process.pid)
 
     def kill(self) -> None:
         assert self._process is not None

@@ -87,7 +87,7 @@ def test_connections_that_are_reset_do_not_linger(cart: ServiceProcess, cart_sto
 
 
 def test_a_frozen_store_is_used_again_when_it_thaws(cart: ServiceProcess, valkey: ValkeyServer) -> None:
-    valkey.signal(signal.SIGSTOP)
+    valkey.freeze()
     assert_honest(add(cart))
 
     valkey.signal(signal.SIGCONT)

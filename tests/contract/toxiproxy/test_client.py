@@ -13,7 +13,7 @@ import pytest
 
 from crashcart.model.errors import ControlPlaneError, UsageError
 from crashcart.toxiproxy import Proxy, ProxySpec, ToxicSpec, Toxiproxy
-from tests.contract.safety.small_stack import freeze
+from tests.contract.freezing import freeze
 from tests.contract.toxiproxy.conftest import Server, ask
 
 NAME = "checkout[0].orders-db[0]"
