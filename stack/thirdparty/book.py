@@ -37,6 +37,8 @@ class ChargeRequest:
     reference: str
     amount_cents: int
     network: str
+    card: str
+    """What the card is known by, and cannot be used by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ class Book:
             "reference": request.reference,
             "amount_cents": request.amount_cents,
             "network": request.network,
+            "card": request.card,
         }
         if answered_failure:
             record["answered_failure"] = True
@@ -215,6 +218,11 @@ class Book:
             tombstone=kind == "void" and record["amount_cents"] == 0,
             answered_failure=record.get("answered_failure", False),
         )
+
+
+def card_print(token: str) -> str:
+    """16 characters that tell one card's token from another's."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def charge_id(key: str) -> str:

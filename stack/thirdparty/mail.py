@@ -63,6 +63,7 @@ class MailProvider:
                 {
                     "t": now,
                     "key": key,
+                    "to": message["to"],
                     "order_id": message["order_id"],
                     "reference": message["reference"],
                     "template": message["template"],

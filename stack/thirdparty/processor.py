@@ -14,7 +14,7 @@ from stack.kit.log import log
 from stack.kit.problems import Problem, bad_request, key_reused, not_found
 from stack.kit.settings import env_float, env_int, env_str, identity
 from stack.thirdparty import behaviour
-from stack.thirdparty.book import Answer, Book, ChargeRequest, charge_id
+from stack.thirdparty.book import Answer, Book, ChargeRequest, card_print, charge_id
 
 _MAX_CENTS = 100_000_000
 
@@ -107,7 +107,14 @@ def _charge_request(request: Request) -> ChargeRequest:
         raise bad_request(f"amount_cents must be a whole number from 1 to {_MAX_CENTS}")
     if not isinstance(card, dict) or not _text(card, "network") or not _text(card, "token"):
         raise bad_request("card must be an object with network and token")
-    return ChargeRequest(key, _text(body, "order_id"), _text(body, "reference"), amount_cents, card["network"])
+    return ChargeRequest(
+        key,
+        _text(body, "order_id"),
+        _text(body, "reference"),
+        amount_cents,
+        card["network"],
+        card_print(card["token"]),
+    )
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -3,9 +3,10 @@
 -- made:
 CREATE TABLE made AS
 SELECT i, i / {per_s} AS planned_s, CAST(md5('k' || i) AS UUID)::VARCHAR AS id, CAST(md5('o' || i) AS UUID)::VARCHAR AS order_id,
-       'R' || upper(substr(md5('r' || i), 1, 9)) AS reference, hash(i) % 10000 AS luck, 1000 + (hash(i * 7) % 9000)::BIGINT AS total_cents,
+       'R' || upper(substr(md5('r' || i), 1, 9)) AS reference, hash(i) % 10000 AS luck,
        CASE WHEN hash(i * 3) % 100 < 70 THEN 'visa' WHEN hash(i * 3) % 100 < 95 THEN 'mastercard' ELSE 'amex' END AS network,
        'P' || (1 + hash(i * 5) % 5000) AS sku, 'Q' || (1 + hash(i * 11) % 5000) AS other_sku, hash(i * 13) % 10 < 4 AS two_lines,
+       (500 + hash(sku) % 9000 + if(two_lines, 2 * (500 + hash(other_sku) % 9000), 0))::BIGINT AS total_cents,
        json_object('business_line', CASE WHEN hash(i * 17) % 10 = 0 THEN 'photo' ELSE 'general' END,
                    'device', CASE WHEN hash(i * 19) % 100 < 35 THEN 'desktop' ELSE 'mobile' END,
                    'network', network,
@@ -16,7 +17,9 @@ SELECT i, i / {per_s} AS planned_s, CAST(md5('k' || i) AS UUID)::VARCHAR AS id, 
        CASE outcome WHEN 'blocked' THEN NULL WHEN 'sold_out' THEN 'rejected_sold_out' WHEN 'declined' THEN 'rejected_declined'
             WHEN 'failed' THEN 'failed' ELSE 'accepted' END AS state,
        CASE {phases} END AS phase, 40 + (hash(i * 29) % 100)::DOUBLE AS latency_ms,
-       to_timestamp({t0_wall_s} + planned_s) AS booked_at, hash(i * 31) % 10 < 7 AS by_a
+       to_timestamp({t0_wall_s} + planned_s) AS booked_at, hash(i * 31) % 10 < 7 AS by_a,
+       (floor(planned_s) * {sessions} + i - ceil(floor(planned_s) * {per_s}))::BIGINT AS session,
+       substr(sha256('tok_' || network || '_' || session), 1, 16) AS card
 FROM range({n}) AS numbers(i);
 CREATE VIEW booked AS FROM made WHERE state IS NOT NULL;
 CREATE VIEW lines AS
@@ -24,7 +27,7 @@ CREATE VIEW lines AS
   UNION ALL SELECT order_id, state, other_sku, 2 FROM booked WHERE two_lines;
 
 -- intents:
-SELECT id, (floor(planned_s) * {sessions} + i - ceil(floor(planned_s) * {per_s}))::BIGINT AS session, phase, planned_s, cohorts, outcome,
+SELECT id, session, phase, planned_s, cohorts, outcome,
        if(state IS NULL, NULL, planned_s + 0.01::DOUBLE) AS intended_s, if(state IS NULL, NULL, planned_s + 0.011) AS sent_s,
        planned_s + latency_ms / 1000 AS done_s, if(state IS NULL, NULL, latency_ms) AS latency_ms,
        if(state IS NULL, 0, 1) AS attempts, CASE outcome WHEN 'ok' THEN 201 WHEN 'blocked' THEN NULL ELSE 409 END AS status,
@@ -56,16 +59,16 @@ FROM booked WHERE state <> 'rejected_sold_out' ORDER BY hash(i)
 
 -- truth/psp_a:
 SELECT booked_at AS t, if(state = 'rejected_declined', 'decline', 'charge') AS entry, 'c' || i AS id, id || ':1' AS key, order_id, reference,
-       total_cents AS amount_cents, network
+       total_cents AS amount_cents, network, card
 FROM booked WHERE state IN ('accepted', 'rejected_declined') AND by_a
 
 -- truth/psp_b:
 SELECT booked_at AS t, if(state = 'rejected_declined', 'decline', 'charge') AS entry, 'c' || i AS id, id || ':1' AS key, order_id, reference,
-       total_cents AS amount_cents, network
+       total_cents AS amount_cents, network, card
 FROM booked WHERE state IN ('accepted', 'rejected_declined') AND NOT by_a
 
 -- truth/mail:
-SELECT booked_at AS t, 'order-confirmation:' || order_id AS key, order_id, reference, 'order-confirmation' AS template
+SELECT booked_at AS t, 'order-confirmation:' || order_id AS key, 'shopper-' || session || '@mail.example' AS "to", order_id, reference, 'order-confirmation' AS template
 FROM booked WHERE state = 'accepted'
 
 -- truth/holds:
@@ -77,8 +80,8 @@ WHERE state <> 'rejected_sold_out' ORDER BY hash(i)
 SELECT order_id, sku, quantity FROM lines WHERE state <> 'rejected_sold_out'
 
 -- truth/products:
-SELECT sku, 1000000000::BIGINT AS initial, 0::BIGINT AS restocked, 1000000000 - coalesce(sum(quantity) FILTER (state = 'accepted'), 0)::BIGINT AS on_hand
-FROM lines WHERE sku <> 'P0' GROUP BY sku UNION ALL SELECT 'P0', 0, 0, 0
+SELECT sku, (500 + hash(sku) % 9000)::BIGINT AS price_cents, 1000000000::BIGINT AS initial, 0::BIGINT AS restocked, 1000000000 - coalesce(sum(quantity) FILTER (state = 'accepted'), 0)::BIGINT AS on_hand
+FROM lines WHERE sku <> 'P0' GROUP BY sku UNION ALL SELECT 'P0', 500, 0, 0, 0
 
 -- truth/opening_stock:
 SELECT sku, 1000000000::BIGINT AS pieces FROM lines WHERE sku <> 'P0' GROUP BY sku UNION ALL SELECT 'P0', 0

@@ -1,2 +1,2 @@
 -- Mail about odd orders.
-SELECT t, order_id, reference, template FROM mail SEMI JOIN odd ON number = hash(order_id);
+SELECT t, "to", order_id, reference, template FROM mail SEMI JOIN odd ON number = hash(order_id);

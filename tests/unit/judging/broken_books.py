@@ -71,7 +71,7 @@ BROKEN: list[tuple[str, str, str, dict[str, Any]]] = [
         "no-order-nobody-asked-for",
         "an order on another card than was sent",
         "UPDATE intents SET network = 'amex' WHERE id = 'k1'",
-        {"reference": "R-1", "asked_network": "amex", "booked_network": None},
+        {"reference": "R-1", "asked_network": "amex", "booked_network": "visa"},
     ),
     (
         "no-double-order",

@@ -8,9 +8,10 @@ from typing import Any
 
 import duckdb
 
-from crashcart.judging.shared import make_shared
+from crashcart.judging.shared import make_shared, named
 from crashcart.model.recording import INTENT_COLUMNS
 from crashcart.model.truth import Truth
+from stack.thirdparty.book import card_print
 
 
 def at(second: int) -> str:
@@ -25,13 +26,15 @@ class Books:
         self.truth = truth
         self.database = duckdb.connect()
         for name, columns in {**{k: v.columns for k, v in truth.sources.items()}, "intents": INTENT_COLUMNS}.items():
-            self.database.execute(f"CREATE TABLE {name} ({', '.join(f'{c} {kind}' for c, kind in columns.items())})")
+            self.database.execute(
+                f"CREATE TABLE {name} ({', '.join(f'{named(c)} {kind}' for c, kind in columns.items())})"
+            )
         for n in (1, 2, 3):
             self.intent(n, "ok")
             self.order(n, "accepted")
             self.hold(n, "confirmed")
             self.insert("hold_lines", order_id=f"o{n}", sku="G1", quantity=1)
-            self.insert("mail", key=f"m{n}", order_id=f"o{n}", reference=f"R-{n}", template="order-confirmation")
+            self.mail(n, "order-confirmation")
             self.entry("psp_b" if n == 3 else "psp_a", n, "charge")
             processor = "psp-b" if n == 3 else "psp-a"
             self.charge(n, "captured", processor)
@@ -42,7 +45,7 @@ class Books:
         self.hold(4, "released")
         self.insert("hold_lines", order_id="o4", sku="G1", quantity=1)
         self.charge(4, "declined", "psp-a")
-        self.insert("products", sku="G1", initial=10, restocked=2, on_hand=9)
+        self.insert("products", sku="G1", price_cents=100, initial=10, restocked=2, on_hand=9)
         self.insert("opening_stock", sku="G1", pieces=10)
         self.database.execute("CREATE SCHEMA recording")
         self.database.execute("CREATE TABLE recording.series (metric VARCHAR, labels VARCHAR, t DOUBLE, value DOUBLE)")
@@ -58,7 +61,9 @@ class Books:
 
     def insert(self, table: str, **row: Any) -> None:
         marks = ", ".join("?" for _ in row)
-        self.database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", list(row.values()))
+        self.database.execute(
+            f"INSERT INTO {table} ({', '.join(map(named, row))}) VALUES ({marks})", list(row.values())
+        )
 
     def scraped(self, metric: str, labels: dict[str, str], values: Sequence[float]) -> None:
         """What Prometheus saw of one series, every ten seconds."""
@@ -70,28 +75,41 @@ class Books:
         self.insert(
             "intents",
             id=f"k{n}",
+            session=n,
             outcome=outcome,
             sent_s=float(n),
             reference=f"R-{n}",
             order_id=f"o{n}" if outcome == "ok" else None,
             total_cents=100,
+            network="visa",
             lines='[["G1",1]]',
         )
 
     def order(self, n: int, state: str) -> None:
-        row = {"order_id": f"o{n}", "idempotency_key": f"k{n}", "reference": f"R-{n}", "total_cents": 100}
+        row = {
+            "order_id": f"o{n}",
+            "idempotency_key": f"k{n}",
+            "reference": f"R-{n}",
+            "total_cents": 100,
+            "card_network": "visa",
+        }
         self.insert("orders", **row, state=state, created_at=at(n), finished_at=at(n))
 
     def hold(self, n: int, state: str) -> None:
         self.insert("holds", order_id=f"o{n}", state=state, created_at=at(n), updated_at=at(n))
 
     def charge(self, n: int, state: str, processor: str) -> None:
-        row = {"key": f"k{n}", "order_id": f"o{n}", "reference": f"R-{n}", "amount_cents": 100}
+        row = {"key": f"k{n}", "order_id": f"o{n}", "reference": f"R-{n}", "amount_cents": 100, "network": "visa"}
         self.insert("charges", **row, state=state, processor=processor)
 
     def entry(self, ledger: str, n: int, entry: str, *, amount_cents: int = 100, key: str = "") -> None:
         key = key or f"{ledger}-{n}"
-        self.insert(ledger, entry=entry, key=key, order_id=f"o{n}", reference=f"R-{n}", amount_cents=amount_cents)
+        row = {"order_id": f"o{n}", "reference": f"R-{n}", "amount_cents": amount_cents, "network": "visa"}
+        self.insert(ledger, entry=entry, key=key, **row, card=card_print(f"tok_visa_{n}"))
+
+    def mail(self, n: int, template: str) -> None:
+        row = {"key": f"{template}-{n}", "to": f"shopper-{n}@mail.example", "order_id": f"o{n}", "reference": f"R-{n}"}
+        self.insert("mail", **row, template=template)
 
     def do(self, sql: str) -> None:
         self.database.execute(sql)

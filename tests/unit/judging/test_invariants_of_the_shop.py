@@ -14,6 +14,7 @@ from crashcart.judging.shared import make_shared
 from crashcart.loading.truth import read_truth
 from crashcart.model.truth import Truth
 from crashcart.running.collect import LOAD_METRICS, SERVICE_METRICS
+from tests.unit.judging.agreed_books import AGREED
 from tests.unit.judging.broken_books import BROKEN, TROUBLE
 from tests.unit.judging.damaged_books import DAMAGED
 from tests.unit.judging.shop_books import Books, at
@@ -66,7 +67,7 @@ def test_it_holds_for_books_that_are_right_and_has_looked_at_something(books: Bo
     assert books.examined(name) >= 1
 
 
-EVERY = [*BROKEN, *DAMAGED]
+EVERY = [*BROKEN, *DAMAGED, *AGREED]
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ class FarProcessor(Processor):
         return not self.world.bad(0.5)
 
     async def charge(self, intent: Intent, provider_key: str) -> Said:
-        wanted = ChargeRequest(provider_key, str(intent.order_id), "R", intent.amount_cents, intent.network)
+        wanted = ChargeRequest(
+            provider_key, str(intent.order_id), "R", intent.amount_cents, intent.network, intent.token
+        )
 
         def act() -> str:
             if self.world.bad(0.3):

@@ -15,7 +15,7 @@ class Clock:
 
 
 def wanted(key: str = "k", amount_cents: int = 500) -> ChargeRequest:
-    return ChargeRequest(key, "order-1", "R-1", amount_cents, "visa")
+    return ChargeRequest(key, "order-1", "R-1", amount_cents, "visa", "0123456789abcdef")
 
 
 @pytest.fixture
