@@ -31,7 +31,8 @@ class Told(msgspec.Struct, frozen=True):
     """When the answer, or the end of waiting for it, came."""
 
 
-DoubleClickResult = Literal["", "same", "different", "one-answer", "no-answer"]
+DoubleClickResult = Literal["", "same", "different", "contradicted", "one-answer", "no-answer"]
+"""`contradicted`: one click was accepted, and of the other it was said for good that nothing came of it."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -187,4 +188,15 @@ def _compared(first: Word, second: Word) -> DoubleClickResult:
         return "same" if same else "different"
     if isinstance(first, NewTotal) and first == second:
         return "same"
+    if (_is_accepted(first) and _is_no_for_good(second)) or (_is_accepted(second) and _is_no_for_good(first)):
+        return "contradicted"
     return "one-answer" if isinstance(first, OrderAnswer) or isinstance(second, OrderAnswer) else "no-answer"
+
+
+def _is_accepted(word: Word) -> bool:
+    return isinstance(word, OrderAnswer) and word.outcome == "ok"
+
+
+def _is_no_for_good(word: Word) -> bool:
+    """Certainly not done, and not to be tried again: no "wait", no "busy", no silence."""
+    return isinstance(word, Failure) and word.definite and word.safe_to_retry is False

@@ -40,7 +40,7 @@ class Ending:
     reference: str = ""
     order_id: str = ""
     safe_to_retry: bool | None = None
-    double_click: Literal["", "same", "different", "one-answer", "no-answer"] = ""
+    double_click: Literal["", "same", "different", "contradicted", "one-answer", "no-answer"] = ""
     """What a second click with the same key was told, next to the first."""
 
 

@@ -30,6 +30,8 @@ _HELP = {
     "shopper_in_flight": ("gauge", "Sessions under way."),
 }
 
+_CLICKED_TWICE = ("same", "different", "contradicted", "one-answer", "no-answer")
+
 
 def _labels(**labels: str) -> str:
     inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
@@ -129,7 +131,7 @@ class ShopperMetrics:
             for phase in phases
         }
         self._started = dict.fromkeys(phases, 0)
-        self._double_clicks = dict.fromkeys(("same", "different", "one-answer", "no-answer"), 0)
+        self._double_clicks = dict.fromkeys(_CLICKED_TWICE, 0)
         self._lateness = _Buckets("shopper_lateness_seconds", LATENESS_EDGES_S)
         self.scheduled = 0
         self.started = 0

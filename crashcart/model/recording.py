@@ -155,4 +155,5 @@ INTENT_COLUMNS = {
 """`intents.parquet`: one row an intent, the last word of `intents.jsonl` on each; never ended = outcome `unknown`
 when it was sent and `blocked` when it was not. `cohorts` and `lines` are JSON. `saw`: what the shopper saw of the
 request that failed, in a line for people. `double_click`: what a second click with the same key was told, beside the
-first: same, different, one-answer or no-answer. Both are null in recordings of before there were these."""
+first: same, different, contradicted (one was accepted, the other refused for good), one-answer or no-answer. Both are
+null in recordings of before there were these."""

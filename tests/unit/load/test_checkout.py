@@ -3,20 +3,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import duckdb
 import msgspec
 import pytest
 from gevent.event import Event
 
 from crashcart.loadkit.answers import Answer, Request
 from crashcart.loadkit.intents import Ending
+from crashcart.loadkit.metrics import ShopperMetrics
 from crashcart.loadkit.shoppers import read_program
-from loadtests.checkout import Order, place
+from loadtests.checkout import DoubleClickResult, Order, place
 from loadtests.mix import Mix, read_mix
-from tests.unit.load.fakes import Rig, Script, in_turn, ok, problem, read_lines
+from tests.unit.load.fakes import COHORTS, Rig, Script, in_turn, ok, problem, read_lines, samples
 
-LOAD_YAML = Path(__file__).parents[3] / "loadtests" / "load.yaml"
+ROOT = Path(__file__).parents[3]
+LOAD_YAML = ROOT / "loadtests" / "load.yaml"
+DOUBLE_CLICK_SQL = ROOT / "stack" / "truth" / "invariants" / "a-double-click-is-one-order.sql"
 MIX: Mix = read_mix(read_program(LOAD_YAML), {})
 
 ACCEPTED = ok({"order_id": "o-1", "reference": "R-1", "state": "accepted", "total_cents": 4200}, 201)
@@ -25,6 +29,7 @@ SOLD_OUT = problem(409, "sold-out", safe=False, skus=["G1"])
 DEARER = problem(409, "price-changed", safe=False, total_cents=4300)
 CHEAPER = problem(409, "price-changed", safe=False, total_cents=4200)
 PENDING = problem(504, "order-pending")
+FAILED = problem(409, "order-failed", safe=False)
 CLOSED = problem(503, "ordering-closed", safe=False)
 BUSY = problem(503, "overloaded")
 TIMEOUT = Answer(broke="timeout")
@@ -178,6 +183,18 @@ def test_the_ending_tells_what_the_shopper_was_told(tmp_path: Path) -> None:
         ([DECLINED, DECLINED], "declined", "same", 2),
         ([ACCEPTED, PENDING], "ok", "one-answer", 2),
         ([RESET, ACCEPTED], "ok", "one-answer", 2),
+        ([BUSY, ACCEPTED], "ok", "one-answer", 2),
+        ([TIMEOUT, ACCEPTED], "ok", "one-answer", 2),
+        ([ACCEPTED, HTML], "ok", "one-answer", 2),
+        ([ACCEPTED, problem(500, "broken", safe=False)], "ok", "one-answer", 2),
+        ([ACCEPTED, DEARER], "ok", "one-answer", 2),
+        ([DECLINED, FAILED], "declined", "one-answer", 2),
+        # accepted, and then again it is not
+        ([ACCEPTED, FAILED], "ok", "contradicted", 2),
+        ([FAILED, ACCEPTED], "ok", "contradicted", 2),
+        ([ACCEPTED, problem(409, "order-cancelled", safe=False)], "ok", "contradicted", 2),
+        ([problem(404, "cart-empty", safe=False), ACCEPTED], "ok", "contradicted", 2),
+        ([ACCEPTED, DECLINED], "ok", "different", 2),
         ([BUSY, PENDING, ACCEPTED], "ok", "no-answer", 3),
     ],
 )
@@ -210,6 +227,20 @@ def test_two_orders_for_one_key_are_said_aloud(tmp_path: Path) -> None:
     assert (ending["outcome"], ending["double_click"]) == ("ok", "different")
     assert rig.counted()['shopper_double_clicks_total{result="different"}'] == 1
     assert rig.metrics.different_orders == 1
+
+
+def test_whatever_two_clicks_can_be_told_is_counted_and_a_contradiction_is_a_witness() -> None:
+    words = [word for word in get_args(DoubleClickResult) if word]
+    sql, _ = DOUBLE_CLICK_SQL.read_text(encoding="utf-8").split("-- examined:")
+    with duckdb.connect() as books:
+        books.execute("CREATE TABLE intents (reference VARCHAR, id VARCHAR, outcome VARCHAR, order_id VARCHAR)")
+        books.execute("ALTER TABLE intents ADD COLUMN double_click VARCHAR")
+        rows = [("R-1", word, "ok", "o-1", word) for word in words]
+        books.executemany("INSERT INTO intents VALUES (?, ?, ?, ?, ?)", rows)
+        witnesses = books.execute(sql).fetchall()
+    assert {(row[1], row[-1]) for row in witnesses} == {(word, word) for word in ("different", "contradicted")}
+    metrics = ShopperMetrics(cohorts=COHORTS, phases=["warmup"], outcomes={})
+    assert {f'shopper_double_clicks_total{{result="{word}"}}' for word in words} <= set(samples(metrics))
 
 
 @pytest.mark.parametrize(
