@@ -16,6 +16,8 @@ Shape = TypeVar("Shape")
 
 STALE_S = 10.0
 """A page that says whether there is any left says so of no longer ago; the shop itself calls 5 s too long."""
+AHEAD_S = 2.0
+"""And of no later than now: shop and load go by the same machine's clock, give or take a step of it."""
 
 
 class _Item(msgspec.Struct, frozen=True):
@@ -90,6 +92,8 @@ def _heard_lately(as_of: datetime | None) -> None:
     age_s = time.time() - as_of.timestamp()
     if age_s > STALE_S:
         raise Wrong(f"it says whether there is any left as of {age_s:.0f} s ago, and calls that the present")
+    if age_s < -AHEAD_S:
+        raise Wrong(f"it says whether there is any left as of {-age_s:.0f} s from now, which nobody can know yet")
 
 
 def search_results(answer: Answer) -> _Found | None:

@@ -110,7 +110,9 @@ def _ago(seconds: float | None) -> str | None:
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
 
 
-@pytest.mark.parametrize(("available", "ago_s"), [(True, 0.0), (False, 5.0), (None, 3600.0), (None, None)])
+@pytest.mark.parametrize(
+    ("available", "ago_s"), [(True, 0.0), (False, 5.0), (True, -1.0), (None, 3600.0), (None, None)]
+)
 def test_a_page_may_say_what_it_has_heard_lately_or_that_it_does_not_know(
     tmp_path: Path, shoppers: Shoppers, available: bool | None, ago_s: float | None
 ) -> None:
@@ -125,6 +127,15 @@ def test_a_page_that_tells_of_the_past_as_if_it_were_the_present_is_a_wrong_answ
     tmp_path: Path, shoppers: Shoppers, available: bool, as_of: str | None
 ) -> None:
     rig = Rig(tmp_path, SmallShop(_page_that_says(available, as_of)), planned_s=None)
+    visit(rig, shoppers)
+    assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
+
+
+@pytest.mark.parametrize("ago_s", [12.0, -4.0, -1e9])
+def test_the_date_of_a_page_may_be_as_far_off_as_an_answer_takes_and_no_farther(
+    tmp_path: Path, shoppers: Shoppers, ago_s: float
+) -> None:
+    rig = Rig(tmp_path, SmallShop(_page_that_says(available=True, as_of=_ago(ago_s))), planned_s=None)
     visit(rig, shoppers)
     assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
 
