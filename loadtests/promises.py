@@ -19,6 +19,9 @@ STALE_S = 10.0
 AHEAD_S = 2.0
 """And of no later than now: shop and load go by the same machine's clock, give or take a step of it."""
 
+_JSON = "application/json"
+_SEARCH_FORM = b'<form action="/search">'
+
 
 class _Item(msgspec.Struct, frozen=True):
     sku: str
@@ -96,17 +99,28 @@ def _heard_lately(as_of: datetime | None) -> None:
         raise Wrong(f"it says whether there is any left as of {-age_s:.0f} s from now, which nobody can know yet")
 
 
-def search_results(answer: Answer) -> _Found | None:
-    """A list, which may be empty."""
-    return _decoded(answer, _Found) if answer.status == 200 else None
+def search_results(answer: Answer, word: str) -> _Found | None:
+    """Products whose names have the word, or one that begins with it; there are some of each word that is searched."""
+    if answer.status != 200:
+        return None
+    found = _decoded(answer, _Found)
+    if not found.items:
+        raise Wrong(f"nothing is found for {word}")
+    begins = [f" {part}" for part in word.lower().split()]
+    for item in found.items:
+        name = f" {item.name.lower()}"
+        if item.price_cents <= 0 or not all(begin in name for begin in begins):
+            raise Wrong(f"searched for {word}, found {text(item.name)} at {item.price_cents}")
+    return found
 
 
 def home_page(answer: Answer) -> bytes | None:
-    """Some HTML."""
+    """HTML with the field to search in, which no page about some trouble has."""
     if answer.status != 200:
         return None
-    if not answer.content_type.startswith("text/html") or not answer.body:
-        raise Wrong(f"the home page is {len(answer.body)} bytes of {text(answer.content_type) or 'nothing'}")
+    if not answer.content_type.startswith("text/html") or _SEARCH_FORM not in answer.body:
+        kind = text(answer.content_type) or "nothing"
+        raise Wrong(f"the home page is {len(answer.body)} bytes of {kind} without the shop's search form")
     return answer.body
 
 
@@ -148,6 +162,8 @@ def order_answer(answer: Answer, total_cents: int) -> OrderAnswer | NewTotal | N
 
 
 def _decoded(answer: Answer, shape: type[Shape]) -> Shape:
+    if answer.content_type != _JSON and answer.content_type.partition(";")[0].strip().lower() != _JSON:
+        raise Wrong(f"it is called {text(answer.content_type) or 'nothing'} and not {_JSON}")
     try:
         return msgspec.json.decode(answer.body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -225,7 +225,7 @@ def _page_request(page: Page) -> Request:
 def _page_kept(page: Page, answer: Answer) -> object | None:
     if page.product is not None:
         return product_page(answer, page.product.sku)
-    return search_results(answer) if page.word else home_page(answer)
+    return search_results(answer, page.word) if page.word else home_page(answer)
 
 
 def _cart_request(shopper: Shopper, cart_id: str, number: int, lines: Sequence[tuple[str, int]]) -> Request:

@@ -64,9 +64,11 @@ class Handler(BaseHTTPRequestHandler):
             with self.shop.lock:
                 self._say(200, dict(self.shop.seen))
         elif self.path == "/":
-            self._say_bytes(200, "text/html", b"<h1>A small shop</h1>")
+            self._say_bytes(200, "text/html", b'<h1>A small shop</h1><form action="/search"><input name="q"></form>')
         elif self.path.startswith("/search?q="):
-            self._say(200, {"items": []})
+            word = self.path.removeprefix("/search?q=")
+            found = [{"sku": sku, "name": f"A {word}", "price_cents": PRICES[sku]} for sku in ("G00000", "P00009")]
+            self._say(200, {"items": found})
         else:
             sku = self.path.removeprefix("/products/")
             self._say(200, {"sku": sku, "name": "a thing", "price_cents": PRICES[sku]})

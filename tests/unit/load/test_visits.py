@@ -1,88 +1,30 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crashcart.loadkit.answers import Answer, Request
-from crashcart.loadkit.desk import Desk
+from crashcart.loadkit.answers import Answer
 from crashcart.loadkit.run import NotReady
 from crashcart.loadkit.shoppers import Crowd, Shopper, read_program
 from crashcart.model.errors import UsageError
 from loadtests.catalogue import Shelf
 from loadtests.mix import read_mix
-from loadtests.shoppers import Shoppers, Visit
+from loadtests.shoppers import Shoppers
 from tests.unit.load.fakes import FakeClock, FakeTransport, Rig, ok, problem, shopper
-
-LOAD_YAML = Path(__file__).parents[3] / "loadtests" / "load.yaml"
-PROGRAM = read_program(LOAD_YAML)
-MIX = read_mix(PROGRAM, {})
-LINES = ("general", "photo")
-
-CATALOGUE = [
-    {"sku": f"{'P' if rank % 10 == 9 else 'G'}{rank:05d}", "price_cents": 100 + rank, "business_line": line}
-    for rank in range(1000)
-    for line in ("photo" if rank % 10 == 9 else "general",)
-]
-
-
-class SmallShop:
-    """A shop that works, but for what a test breaks."""
-
-    def __init__(self, broken: Callable[[Request], Answer | None] = lambda _request: None) -> None:
-        self._broken = broken
-        self._cart: dict[str, int] = {}
-
-    def __call__(self, request: Request) -> Answer:
-        broken = self._broken(request)
-        if broken is not None:
-            return broken
-        if request.path.startswith("/products/"):
-            sku = request.path.removeprefix("/products/")
-            return ok({"sku": sku, "name": "a thing", "price_cents": 100})
-        if request.path == "/":
-            return Answer(status=200, body=b"<h1>shop</h1>", content_type="text/html")
-        if request.path.startswith("/search"):
-            return ok({"items": []})
-        if request.path == "/catalogue":
-            return ok({"skus_by_rank": CATALOGUE})
-        body = json.loads(request.body)
-        if request.path.startswith("/carts/"):
-            self._cart.update({line["sku"]: line["quantity"] for line in body["lines"]})
-            return ok({"cart_id": "c", "lines": self._lines(), "total_cents": 100 * sum(self._cart.values())})
-        placed = {"order_id": "o-1", "reference": "R-1", "state": "accepted", "total_cents": body["total_cents"]}
-        return ok(placed, 201)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        return [{"sku": sku, "quantity": quantity, "price_cents": 100} for sku, quantity in self._cart.items()]
+from tests.unit.load.small_shop import LINES, LOAD_YAML, MIX, PROGRAM, SmallShop, only, prepared, visit
 
 
 @pytest.fixture(scope="module")
 def shoppers() -> Shoppers:
-    ready = Shoppers(MIX, LINES)
-    ready.prepare(FakeTransport(FakeClock(), SmallShop()))
-    return ready
+    return prepared()
 
 
 def crowd(count: int) -> list[Shopper]:
     drawn = Crowd(PROGRAM, seed=7, salt="")
     return [drawn.draw(number, 0.0) for number in range(count)]
-
-
-def visit(rig: Rig, shoppers: Shoppers) -> Visit:
-    planned = shoppers.plan(rig.shopper)
-    rig.desk = Desk(rig.office, rig.shopper, planned.purchase_planned_s)
-    planned.run(rig.desk)
-    return planned
-
-
-def only(name: str, answer: Answer) -> Callable[[Request], Answer | None]:
-    return lambda request: answer if request.name == name else None
 
 
 def test_a_shopper_looks_fills_a_cart_and_buys_in_that_order(tmp_path: Path, shoppers: Shoppers) -> None:
@@ -92,52 +34,6 @@ def test_a_shopper_looks_fills_a_cart_and_buys_in_that_order(tmp_path: Path, sho
     assert methods == ["GET"] * len(planned.pages) + ["POST"] * (len(planned.cart_calls) + 1)
     assert rig.transport.requests[-1].name == "/orders"
     assert rig.ending()["outcome"] == "ok"
-
-
-def _page_that_says(available: bool | None, as_of: str | None) -> Callable[[Request], Answer | None]:
-    def answer(request: Request) -> Answer | None:
-        if request.name != "/products/[sku]":
-            return None
-        sku = request.path.removeprefix("/products/")
-        return ok({"sku": sku, "name": "a thing", "price_cents": 100, "available": available, "as_of": as_of})
-
-    return answer
-
-
-def _ago(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
-
-
-@pytest.mark.parametrize(
-    ("available", "ago_s"), [(True, 0.0), (False, 5.0), (True, -1.0), (None, 3600.0), (None, None)]
-)
-def test_a_page_may_say_what_it_has_heard_lately_or_that_it_does_not_know(
-    tmp_path: Path, shoppers: Shoppers, available: bool | None, ago_s: float | None
-) -> None:
-    rig = Rig(tmp_path, SmallShop(_page_that_says(available, _ago(ago_s))), planned_s=None)
-    visit(rig, shoppers)
-    assert rig.ending()["outcome"] == "ok"
-
-
-@pytest.mark.parametrize("as_of", ["2026-11-27T12:00:00+00:00", "2099-11-27T12:00:00", None])
-@pytest.mark.parametrize("available", [True, False])
-def test_a_page_that_tells_of_the_past_as_if_it_were_the_present_is_a_wrong_answer(
-    tmp_path: Path, shoppers: Shoppers, available: bool, as_of: str | None
-) -> None:
-    rig = Rig(tmp_path, SmallShop(_page_that_says(available, as_of)), planned_s=None)
-    visit(rig, shoppers)
-    assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
-
-
-@pytest.mark.parametrize("ago_s", [12.0, -4.0, -1e9])
-def test_the_date_of_a_page_may_be_as_far_off_as_an_answer_takes_and_no_farther(
-    tmp_path: Path, shoppers: Shoppers, ago_s: float
-) -> None:
-    rig = Rig(tmp_path, SmallShop(_page_that_says(available=True, as_of=_ago(ago_s))), planned_s=None)
-    visit(rig, shoppers)
-    assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
 
 
 def test_who_did_not_set_out_to_buy_leaves_a_full_cart_behind(tmp_path: Path, shoppers: Shoppers) -> None:
@@ -211,30 +107,6 @@ def test_a_shopper_whose_patience_is_spent_on_slow_answers_leaves_before_the_cli
     rig.transport.takes_s = 2.9
     visit(rig, shoppers)
     assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("gave_up", "too-slow")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        ok({"sku": "G99999", "name": "another", "price_cents": 100}),
-        ok({"sku": "G1"}),
-        ok([]),
-        Answer(status=200, body=b"<html>sorry</html>", content_type="text/html"),
-        Answer(status=200),
-    ],
-)
-def test_a_page_that_is_not_the_one_asked_for_is_an_error(tmp_path: Path, shoppers: Shoppers, wrong: Answer) -> None:
-    rig = Rig(tmp_path, SmallShop(only("/products/[sku]", wrong)), planned_s=None)
-    visit(rig, shoppers)
-    assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
-
-
-@pytest.mark.parametrize("lines", [[], [{"sku": "G1", "quantity": 1}]])
-def test_a_cart_that_lost_lines_is_an_error(tmp_path: Path, shoppers: Shoppers, lines: list[dict[str, Any]]) -> None:
-    lost = ok({"cart_id": "c", "lines": lines, "total_cents": 100})
-    rig = Rig(tmp_path, SmallShop(only("/carts/[id]/lines", lost)), planned_s=None)
-    visit(rig, shoppers)
-    assert rig.ending()["problem"] == "wrong-answer"
 
 
 def test_plans_are_pure(shoppers: Shoppers) -> None:
