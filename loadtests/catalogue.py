@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from random import Random
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
@@ -22,6 +23,7 @@ _BODY_MAX_BYTES = 16 << 20
 class _Item(msgspec.Struct, frozen=True):
     sku: str
     business_line: str
+    price_cents: Annotated[int, msgspec.Meta(gt=0)]
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -67,8 +69,13 @@ class Shelf:
         return tuple(chosen.values())
 
 
-Catalogue = dict[str, Shelf]
-"""Business line → its shelf."""
+class Catalogue(msgspec.Struct, frozen=True):
+    """All that there is, as the shop said before the first arrival."""
+
+    shelves: Mapping[str, Shelf] = {}
+    """By business line."""
+    prices: Mapping[str, int] = {}
+    """Of every sku, in cents. They stay as they are while shoppers are about."""
 
 
 def fetch(transport: Transport, business_lines: Iterable[str], zipf: float) -> Catalogue:
@@ -90,4 +97,7 @@ def _read(answer: Answer, business_lines: Iterable[str], zipf: float) -> Catalog
     missing = [line for line in business_lines if line not in ranked]
     if missing:
         raise NotReady(f"GET /catalogue: nothing of business line {', '.join(missing)}")
-    return {line: Shelf(items, zipf) for line, items in ranked.items()}
+    return Catalogue(
+        {line: Shelf(items, zipf) for line, items in ranked.items()},
+        {item.sku: item.price_cents for item in document.skus_by_rank},
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -77,13 +78,13 @@ class NewTotal(msgspec.Struct, frozen=True):
     reference: str = ""
 
 
-def product_page(answer: Answer, sku: str) -> _Product | None:
-    """The page of that product, with a price; what it says of the stock it has heard lately."""
+def product_page(answer: Answer, sku: str, price_cents: int) -> _Product | None:
+    """The page of that product at that price; what it says of the stock it has heard lately."""
     if answer.status != 200:
         return None
     page = _decoded(answer, _Product)
-    if page.sku != sku or page.price_cents <= 0:
-        raise Wrong(f"asked for {sku}, got {text(page.sku)} at {page.price_cents}")
+    if page.sku != sku or page.price_cents != price_cents:
+        raise Wrong(f"asked for {sku} at {price_cents}, got {text(page.sku)} at {page.price_cents}")
     if page.available is not None:
         _heard_lately(page.as_of)
     return page
@@ -99,8 +100,11 @@ def _heard_lately(as_of: datetime | None) -> None:
         raise Wrong(f"it says whether there is any left as of {-age_s:.0f} s from now, which nobody can know yet")
 
 
-def search_results(answer: Answer, word: str) -> _Found | None:
-    """Products whose names have the word, or one that begins with it; there are some of each word that is searched."""
+def search_results(answer: Answer, word: str, prices: Mapping[str, int]) -> _Found | None:
+    """Products whose names have the word, or one that begins with it, at their prices (sku → cents).
+
+    There are some of each word that is searched.
+    """
     if answer.status != 200:
         return None
     found = _decoded(answer, _Found)
@@ -109,8 +113,10 @@ def search_results(answer: Answer, word: str) -> _Found | None:
     begins = [f" {part}" for part in word.lower().split()]
     for item in found.items:
         name = f" {item.name.lower()}"
-        if item.price_cents <= 0 or not all(begin in name for begin in begins):
-            raise Wrong(f"searched for {word}, found {text(item.name)} at {item.price_cents}")
+        if not all(begin in name for begin in begins):
+            raise Wrong(f"searched for {word}, found {text(item.name)}")
+        if prices.get(item.sku) != item.price_cents:
+            raise Wrong(f"found {text(item.sku)} at {item.price_cents}, which costs {prices.get(item.sku)}")
     return found
 
 
@@ -124,14 +130,17 @@ def home_page(answer: Answer) -> bytes | None:
     return answer.body
 
 
-def cart_total_cents(answer: Answer, basket: dict[str, int]) -> int | None:
-    """The cart holds what was put in, no more and no less; its total."""
+def cart_total_cents(answer: Answer, basket: Mapping[str, int], prices: Mapping[str, int]) -> int | None:
+    """The cart holds what was put in (sku → pieces), no more and no less, at what it costs (sku → cents); its total."""
     if answer.status != 200:
         return None
     cart = _decoded(answer, _Cart)
-    if {line.sku: line.quantity for line in cart.lines} != basket or cart.total_cents <= 0:
-        raise Wrong(f"{len(cart.lines)} lines at {cart.total_cents} are not the {len(basket)} that were put in")
-    return cart.total_cents
+    if len(cart.lines) != len(basket) or {line.sku: line.quantity for line in cart.lines} != basket:
+        raise Wrong(f"{len(cart.lines)} lines are not the {len(basket)} that were put in")
+    total_cents = sum([quantity * prices[sku] for sku, quantity in basket.items()])
+    if cart.total_cents != total_cents:
+        raise Wrong(f"the cart's total is {cart.total_cents}, and its lines cost {total_cents}")
+    return total_cents
 
 
 def order_answer(answer: Answer, total_cents: int) -> OrderAnswer | NewTotal | None:

@@ -46,6 +46,8 @@ class Visit(msgspec.Struct, frozen=True):
     cart_thoughts_s: tuple[float, ...]
     checkout_thought_s: float
     double_click: bool
+    prices: Mapping[str, int]
+    """Of everything there is: sku → cents."""
 
     @property
     def purchase_planned_s(self) -> float | None:
@@ -82,7 +84,7 @@ class _Walk:
             done = self._desk.errand(
                 "browse",
                 _page_request(page),
-                partial(_page_kept, page),
+                partial(_page_kept, page, self._visit.prices),
                 intended_s=self._time_s,
                 timeout_s=patience.page,
                 until_s=self._time_s + patience.browsing - self._waited_s,
@@ -105,7 +107,7 @@ class _Walk:
             done = self._desk.errand(
                 "cart",
                 _cart_request(shopper, cart_id, number, lines),
-                lambda answer: cart_total_cents(answer, basket),
+                lambda answer: cart_total_cents(answer, basket, self._visit.prices),
                 intended_s=self._time_s,
                 timeout_s=patience.cart,
                 until_s=self._time_s + patience.browsing - self._waited_s,
@@ -143,7 +145,7 @@ class Shoppers:
         """`business_lines`: those that shoppers are declared to belong to."""
         self._mix = mix
         self._business_lines = tuple(business_lines)
-        self._catalogue: Catalogue = {}
+        self._catalogue = Catalogue()
         self._page_totals = tuple(accumulate(mix.pages))
         self._line_totals = tuple(accumulate(mix.lines))
         self._quantity_totals = tuple(accumulate(mix.quantity))
@@ -157,13 +159,13 @@ class Shoppers:
         """Fetch the catalogue. NotReady until the shop has one."""
         self._catalogue = fetch(transport, self._business_lines, self._mix.zipf)
         deal = self._mix.deal
-        if deal.share > 0 and not any(shelf.of_rank(deal.rank) for shelf in self._catalogue.values()):
+        if deal.share > 0 and not any(shelf.of_rank(deal.rank) for shelf in self._catalogue.shelves.values()):
             raise NotReady(f"GET /catalogue: no product of rank {deal.rank}, which is to be the deal")
 
     def plan(self, shopper: Shopper) -> Visit:
         """All that this one means to do. What they put in the cart and how they go about it are separate streams."""
         basket, walk = shopper.stream("basket"), shopper.stream("walk")
-        mix, shelf = self._mix, self._catalogue[shopper.cohorts["business_line"]]
+        mix, shelf = self._mix, self._catalogue.shelves[shopper.cohorts["business_line"]]
         deal = shelf.of_rank(mix.deal.rank) if mix.deal.share > 0 else None
         if deal is not None and shopper.stream("deal").random() < mix.deal.share:
             return self._visit(shopper, (Page(deal),), (((deal.sku, 1),),), walk)
@@ -192,6 +194,7 @@ class Shoppers:
             cart_thoughts_s=tuple(_thought(think.cart, think.most, walk) for _ in cart_calls),
             checkout_thought_s=_thought(think.checkout, think.most, walk),
             double_click=walk.random() < mix.double_click.share,
+            prices=self._catalogue.prices,
         )
 
     def _pages(self, products: Sequence[Product], shelf: Shelf, walk: Random) -> tuple[Page, ...]:
@@ -222,10 +225,11 @@ def _page_request(page: Page) -> Request:
     return Request("GET", f"/search?q={quote_plus(page.word)}", "/search") if page.word else HOME
 
 
-def _page_kept(page: Page, answer: Answer) -> object | None:
+def _page_kept(page: Page, prices: Mapping[str, int], answer: Answer) -> object | None:
     if page.product is not None:
-        return product_page(answer, page.product.sku)
-    return search_results(answer, page.word) if page.word else home_page(answer)
+        sku = page.product.sku
+        return product_page(answer, sku, prices[sku])
+    return search_results(answer, page.word, prices) if page.word else home_page(answer)
 
 
 def _cart_request(shopper: Shopper, cart_id: str, number: int, lines: Sequence[tuple[str, int]]) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,16 @@ PROGRAM = read_program(LOAD_YAML)
 MIX = read_mix(PROGRAM, {})
 LINES = ("general", "photo")
 
-CATALOGUE = [
+CATALOGUE: list[dict[str, Any]] = [
     {"sku": f"{'P' if rank % 10 == 9 else 'G'}{rank:05d}", "price_cents": 100 + rank, "business_line": line}
     for rank in range(1000)
     for line in ("photo" if rank % 10 == 9 else "general",)
 ]
+PRICES: Mapping[str, int] = {str(item["sku"]): int(item["price_cents"]) for item in CATALOGUE}
+
+
+def cost_cents(basket: Mapping[str, int]) -> int:
+    return sum(quantity * PRICES[sku] for sku, quantity in basket.items())
 
 
 def home(*, ordering_open: bool = True) -> bytes:
@@ -50,7 +55,7 @@ class SmallShop:
             return broken
         if request.path.startswith("/products/"):
             sku = request.path.removeprefix("/products/")
-            return ok({"sku": sku, "name": "a thing", "price_cents": 100})
+            return ok({"sku": sku, "name": "a thing", "price_cents": PRICES[sku]})
         if request.path == "/":
             return Answer(status=200, body=home(), content_type="text/html; charset=utf-8")
         if request.path.startswith("/search"):
@@ -60,12 +65,12 @@ class SmallShop:
         body = json.loads(request.body)
         if request.path.startswith("/carts/"):
             self._cart.update({line["sku"]: line["quantity"] for line in body["lines"]})
-            return ok({"cart_id": "c", "lines": self._lines(), "total_cents": 100 * sum(self._cart.values())})
+            return ok({"cart_id": "c", "lines": self._lines(), "total_cents": cost_cents(self._cart)})
         placed = {"order_id": "o-1", "reference": "R-1", "state": "accepted", "total_cents": body["total_cents"]}
         return ok(placed, 201)
 
     def _lines(self) -> list[dict[str, Any]]:
-        return [{"sku": sku, "quantity": quantity, "price_cents": 100} for sku, quantity in self._cart.items()]
+        return [{"sku": sku, "quantity": quantity, "price_cents": PRICES[sku]} for sku, quantity in self._cart.items()]
 
 
 def prepared() -> Shoppers:

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from crashcart.loadkit.answers import Answer, Request
-from crashcart.loadkit.desk import Desk
-from loadtests.promises import product_page
+from crashcart.loadkit.desk import Desk, Wrong
+from loadtests.promises import cart_total_cents, product_page
 from loadtests.shoppers import Page, Shoppers
 from stack.catalogue import products
 from tests.unit.load.fakes import Rig, ok
-from tests.unit.load.small_shop import MIX, SmallShop, found, home, only, prepared, visit
+from tests.unit.load.small_shop import MIX, PRICES, SmallShop, found, home, only, prepared, visit
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def _page_that_says(available: bool | None, as_of: str | None) -> Callable[[Requ
         if request.name != "/products/[sku]":
             return None
         sku = request.path.removeprefix("/products/")
-        return ok({"sku": sku, "name": "a thing", "price_cents": 100, "available": available, "as_of": as_of})
+        return ok({"sku": sku, "name": "a thing", "price_cents": PRICES[sku], "available": available, "as_of": as_of})
 
     return answer
 
@@ -86,6 +86,20 @@ def test_a_page_that_is_not_the_one_asked_for_is_an_error(tmp_path: Path, shoppe
     assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
 
 
+@pytest.mark.parametrize("off_cents", [-1, 1, -100_000])
+def test_a_page_at_another_price_than_the_catalogues_is_an_error(
+    tmp_path: Path, shoppers: Shoppers, off_cents: int
+) -> None:
+    def dearer(request: Request) -> Answer | None:
+        sku = request.path.removeprefix("/products/")
+        page = {"sku": sku, "name": "a thing", "price_cents": PRICES.get(sku, 0) + off_cents}
+        return ok(page) if request.name == "/products/[sku]" else None
+
+    rig = Rig(tmp_path, SmallShop(dearer), planned_s=None)
+    visit(rig, shoppers)
+    assert (rig.ending()["outcome"], rig.ending()["problem"]) == ("blocked", "wrong-answer")
+
+
 def look_at(tmp_path: Path, shoppers: Shoppers, page: Page, answer: Answer) -> str:
     """What a shopper who comes for this page alone takes the answer for; empty where it is what was asked for."""
     rig = Rig(tmp_path, SmallShop(lambda request: answer if request.method == "GET" else None), planned_s=None)
@@ -107,7 +121,8 @@ def test_a_search_finds_products_with_that_word_or_its_beginning(tmp_path: Path,
         ok({"items": []}),
         ok({"items": [found("Vintage Lamp"), found("Sturdy Steel Kettle")]}),
         ok({"items": [found("Oak Headlamp")]}),
-        ok({"items": [found("Vintage Lamp", price_cents=0)]}),
+        ok({"items": [found("Vintage Lamp", price_cents=99)]}),
+        ok({"items": [{"sku": "G5", "name": "Vintage Lamp", "price_cents": 100}]}),
         ok({"items": [{"sku": "G00000", "name": "Vintage Lamp"}]}),
         ok({}),
         msgspec.structs.replace(ok({"items": [found("Vintage Lamp")]}), content_type="text/html"),
@@ -147,7 +162,7 @@ def test_a_home_page_without_the_shop_in_it_is_an_error(tmp_path: Path, shoppers
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
 def test_json_is_called_json(kind: str) -> None:
     page = {"sku": "G1", "name": "a thing", "price_cents": 100}
-    assert product_page(msgspec.structs.replace(ok(page), content_type=kind), "G1")
+    assert product_page(msgspec.structs.replace(ok(page), content_type=kind), "G1", 100)
 
 
 @pytest.mark.parametrize("kind", ["", "text/html", "application/jsonp", "application/problem+json"])
@@ -171,3 +186,26 @@ def test_a_cart_that_lost_lines_is_an_error(tmp_path: Path, shoppers: Shoppers, 
     rig = Rig(tmp_path, SmallShop(only("/carts/[id]/lines", lost)), planned_s=None)
     visit(rig, shoppers)
     assert rig.ending()["problem"] == "wrong-answer"
+
+
+@pytest.mark.parametrize(
+    ("lines", "total_cents"),
+    [
+        ([("G00002", 2), ("G00005", 1)], 308),
+        ([("G00002", 2), ("G00005", 1)], 310),
+        ([("G00002", 2), ("G00005", 1)], 0),
+        ([("G00002", 2)], 204),
+        ([("G00002", 2), ("G00005", 2)], 414),
+        ([("G00002", 2), ("G00002", 2), ("G00005", 1)], 309),
+        ([("G00002", 2), ("G00002", 2), ("G00005", 1)], 513),
+    ],
+)
+def test_a_cart_is_what_was_put_in_each_line_once_at_the_sum_of_its_prices(
+    lines: list[tuple[str, int]], total_cents: int
+) -> None:
+    basket = {"G00002": 2, "G00005": 1}
+    right = [{"sku": sku, "quantity": quantity} for sku, quantity in basket.items()]
+    assert cart_total_cents(ok({"lines": right, "total_cents": 309}), basket, PRICES) == 309
+    wrong = ok({"lines": [{"sku": sku, "quantity": n} for sku, n in lines], "total_cents": total_cents})
+    with pytest.raises(Wrong):
+        cart_total_cents(wrong, basket, PRICES)

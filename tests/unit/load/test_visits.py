@@ -14,7 +14,7 @@ from loadtests.catalogue import Shelf
 from loadtests.mix import read_mix
 from loadtests.shoppers import Shoppers
 from tests.unit.load.fakes import FakeClock, FakeTransport, Rig, ok, problem, shopper
-from tests.unit.load.small_shop import LINES, LOAD_YAML, MIX, PROGRAM, SmallShop, only, prepared, visit
+from tests.unit.load.small_shop import CATALOGUE, LINES, LOAD_YAML, MIX, PROGRAM, SmallShop, only, prepared, visit
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,9 @@ def test_a_sku_from_the_shop_cannot_change_the_request() -> None:
         Answer(status=503),
         ok({}),
         ok({"skus_by_rank": [{"sku": 5}]}),
-        ok({"skus_by_rank": [{"sku": "G1", "business_line": "general"}]}),
+        ok({"skus_by_rank": [{"sku": "G1", "business_line": "general", "price_cents": 100}]}),
+        ok({"skus_by_rank": [{**CATALOGUE[0], "price_cents": 0}, *CATALOGUE[1:]]}),
+        ok({"skus_by_rank": [{"sku": "G1", "business_line": "general"}, *CATALOGUE]}),
         Answer(status=200, body=b"[" * 100_000),
     ],
 )
