@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from random import Random
@@ -78,26 +79,30 @@ class Catalogue(msgspec.Struct, frozen=True):
     """Of every sku, in cents. They stay as they are while shoppers are about."""
 
 
-def fetch(transport: Transport, business_lines: Iterable[str], zipf: float) -> Catalogue:
-    """Ask the shop. NotReady says why there is nothing to choose from yet."""
+def fetch(transport: Transport, business_lines: Iterable[str], zipf: float, products: int) -> Catalogue:
+    """Ask the shop, which has so many products or more. NotReady says why there is nothing to choose from yet."""
     answer = transport.exchange(CATALOGUE, _TIMEOUT_S, _BODY_MAX_BYTES)
     if answer.broke or answer.status != 200:
         raise NotReady(f"GET /catalogue: {answer.broke or answer.status} {answer.detail}".strip())
-    return _read(answer, business_lines, zipf)
+    return _read(answer, business_lines, zipf, products)
 
 
-def _read(answer: Answer, business_lines: Iterable[str], zipf: float) -> Catalogue:
+def _read(answer: Answer, business_lines: Iterable[str], zipf: float, products: int) -> Catalogue:
     try:
         document = msgspec.json.decode(answer.body, type=_Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotReady(f"GET /catalogue: {text(str(error))}") from error
+    prices = {item.sku: item.price_cents for item in document.skus_by_rank}
+    offered = len(document.skus_by_rank)
+    if len(prices) < offered:
+        twice = next(sku for sku, times in Counter(item.sku for item in document.skus_by_rank).items() if times > 1)
+        raise NotReady(f"GET /catalogue: {text(twice)} is there more than once")
+    if offered < products:
+        raise NotReady(f"GET /catalogue: {offered} products, and mix.products in loadtests/load.yaml says {products}")
     ranked: dict[str, list[tuple[int, str]]] = {}
     for rank, item in enumerate(document.skus_by_rank, start=1):
         ranked.setdefault(item.business_line, []).append((rank, item.sku))
     missing = [line for line in business_lines if line not in ranked]
     if missing:
         raise NotReady(f"GET /catalogue: nothing of business line {', '.join(missing)}")
-    return Catalogue(
-        {line: Shelf(items, zipf) for line, items in ranked.items()},
-        {item.sku: item.price_cents for item in document.skus_by_rank},
-    )
+    return Catalogue({line: Shelf(items, zipf) for line, items in ranked.items()}, prices)

@@ -77,6 +77,8 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retries: RetryHabits
     search_words: tuple[str, ...]
     deal: Deal = Deal(rank=1, share=0.0)
+    products: int = 0
+    """So many the shop offers at least, or the load does not begin; 0: not declared."""
 
     @property
     def longest_visit_s(self) -> float:
@@ -102,6 +104,8 @@ def read_mix(program: LoadProgram, changes: Mapping[str, Any]) -> Mix:
             raise UsageError(f"mix: the shares of {name} do not sum to 1", where="loadtests/load.yaml")
     if not 0 <= mix.deal.share <= 1:
         raise UsageError(f"mix: deal.share is {mix.deal.share:g}, not from 0 to 1", where="loadtests/load.yaml")
+    if mix.products < 0:
+        raise UsageError(f"mix: products is {mix.products}, less than none", where="loadtests/load.yaml")
     if first.search > 0 and not mix.search_words:
         raise UsageError("mix: some search, but search_words is empty", where="loadtests/load.yaml")
     if mix.longest_visit_s > program.patience_s:

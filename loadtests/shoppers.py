@@ -156,8 +156,8 @@ class Shoppers:
         return {"browse": _WENT, "cart": _WENT, "checkout": CHECKOUT_OUTCOMES}
 
     def prepare(self, transport: Transport) -> None:
-        """Fetch the catalogue. NotReady until the shop has one."""
-        self._catalogue = fetch(transport, self._business_lines, self._mix.zipf)
+        """Fetch the catalogue. NotReady until the shop has one, and all of it."""
+        self._catalogue = fetch(transport, self._business_lines, self._mix.zipf, self._mix.products)
         deal = self._mix.deal
         if deal.share > 0 and not any(shelf.of_rank(deal.rank) for shelf in self._catalogue.shelves.values()):
             raise NotReady(f"GET /catalogue: no product of rank {deal.rank}, which is to be the deal")

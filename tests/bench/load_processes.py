@@ -35,6 +35,7 @@ _MIX = {
     "quantity": [1.0],
     "think_s": {"page": 0.0, "cart": 0.0, "checkout": 0.0, "most": 0.8},
     "double_click": {"share": 0.0, "after_s": 0.03},
+    "products": 1,
 }
 _HARDLY_ANY = 0.0001
 """Of those who look at one page, who then order: a load without purchases is not one of ours."""

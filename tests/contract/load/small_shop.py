@@ -18,7 +18,7 @@ from typing import Any
 
 CATALOGUE = [
     {"sku": f"{'P' if rank % 10 == 9 else 'G'}{rank:05d}", "price_cents": 100 + rank, "business_line": line}
-    for rank in range(500)
+    for rank in range(10_000)
     for line in ("photo" if rank % 10 == 9 else "general",)
 ]
 PRICES = {str(item["sku"]): int(item["price_cents"]) for item in CATALOGUE}

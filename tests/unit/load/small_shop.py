@@ -17,7 +17,7 @@ from tests.unit.load.fakes import FakeClock, FakeTransport, Rig, ok
 
 LOAD_YAML = Path(__file__).parents[3] / "loadtests" / "load.yaml"
 PROGRAM = read_program(LOAD_YAML)
-MIX = read_mix(PROGRAM, {})
+MIX = read_mix(PROGRAM, {"products": 1000})
 LINES = ("general", "photo")
 
 CATALOGUE: list[dict[str, Any]] = [

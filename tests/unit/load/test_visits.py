@@ -13,6 +13,7 @@ from crashcart.model.errors import UsageError
 from loadtests.catalogue import Shelf
 from loadtests.mix import read_mix
 from loadtests.shoppers import Shoppers
+from stack.catalogue import PRODUCTS
 from tests.unit.load.fakes import FakeClock, FakeTransport, Rig, ok, problem, shopper
 from tests.unit.load.small_shop import CATALOGUE, LINES, LOAD_YAML, MIX, PROGRAM, SmallShop, only, prepared, visit
 
@@ -181,6 +182,31 @@ def test_without_a_catalogue_of_every_business_line_the_load_is_not_ready(answer
         Shoppers(MIX, LINES).prepare(FakeTransport(FakeClock(), lambda _request: answer))
 
 
+@pytest.mark.parametrize(
+    ("offered", "declared", "said"),
+    [
+        (CATALOGUE[:999], 1000, "999 products, and mix.products in loadtests/load.yaml says 1000"),
+        ([*CATALOGUE[:999], CATALOGUE[0]], 1000, "G00000 is there more than once"),
+        ([*CATALOGUE, CATALOGUE[0]], 0, "G00000 is there more than once"),
+    ],
+)
+def test_a_shop_without_all_of_its_products_keeps_the_load_waiting(
+    offered: list[dict[str, Any]], declared: int, said: str
+) -> None:
+    waiting = Shoppers(read_mix(PROGRAM, {"products": declared}), LINES)
+    with pytest.raises(NotReady, match=said):
+        waiting.prepare(FakeTransport(FakeClock(), lambda _request: ok({"skus_by_rank": offered})))
+
+
+@pytest.mark.parametrize("declared", [0, 999, 1000])
+def test_a_shop_with_as_many_products_as_declared_or_more_is_ready(declared: int) -> None:
+    Shoppers(read_mix(PROGRAM, {"products": declared}), LINES).prepare(FakeTransport(FakeClock(), SmallShop()))
+
+
+def test_as_many_products_are_declared_as_the_shop_is_filled_with() -> None:
+    assert read_mix(PROGRAM, {}).products == PRODUCTS
+
+
 def test_a_run_may_change_single_figures_of_the_mix() -> None:
     changed = read_mix(PROGRAM, {"double_click": {"share": 1.0}})
     assert (changed.double_click.share, changed.double_click.after_s) == (1.0, MIX.double_click.after_s)
@@ -195,6 +221,7 @@ def test_a_run_may_change_single_figures_of_the_mix() -> None:
         ({"lines": []}, "shares of lines"),
         ({"zipf": "steep"}, "zipf"),
         ({"search_words": []}, "search_words is empty"),
+        ({"products": -1}, "less than none"),
         ({"patience_s": {"checkout": 100.0}}, "longer than patience_s"),
     ],
 )
@@ -209,7 +236,7 @@ def test_who_comes_for_the_deal_sees_its_page_takes_one_and_clicks_and_the_other
     program = read_program(LOAD_YAML, "flash-deal")
     assert program.purchase_share == 0.80
     assert read_mix(program, {}).deal.share == 0.90
-    dealers = Shoppers(read_mix(program, {"deal": {"rank": 401}}), LINES)
+    dealers = Shoppers(read_mix(program, {"deal": {"rank": 401}, "products": 1000}), LINES)
     dealers.prepare(FakeTransport(FakeClock(), SmallShop()))
     crowds = crowd(5_000)
     planned = [dealers.plan(one) for one in crowds]
@@ -225,7 +252,7 @@ def test_who_comes_for_the_deal_sees_its_page_takes_one_and_clicks_and_the_other
 
 
 def test_a_deal_on_a_product_that_is_not_there_keeps_the_load_waiting() -> None:
-    dealers = Shoppers(read_mix(PROGRAM, {"deal": {"rank": 100_000, "share": 0.5}}), LINES)
+    dealers = Shoppers(read_mix(PROGRAM, {"deal": {"rank": 100_000, "share": 0.5}, "products": 0}), LINES)
     with pytest.raises(NotReady, match="no product of rank 100000"):
         dealers.prepare(FakeTransport(FakeClock(), SmallShop()))
 
