@@ -31,7 +31,7 @@ class ActiveRun(msgspec.Struct, frozen=True):
     temporary: str = ""
     """Where it will be made, most likely."""
     runtime: str = ""
-    """What has started the stack; "" until that is known."""
+    """What starts the stack; "" where that is not known."""
 
     @property
     def is_suite(self) -> bool:

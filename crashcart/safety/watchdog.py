@@ -54,10 +54,17 @@ class Watchdog:
 
     @classmethod
     def start(
-        cls, run_id: str, recording: Path, *, silence_s: float = SILENCE_S, hang_limit_s: float = HANG_LIMIT_S
+        cls,
+        run_id: str,
+        recording: Path,
+        *,
+        runtime: str = "",
+        silence_s: float = SILENCE_S,
+        hang_limit_s: float = HANG_LIMIT_S,
     ) -> Watchdog:
         """Register the run as active and start watching over it: before anything else of it is started.
 
+        `runtime`: what is going to start the stack; a boot that fails may leave something with its engine.
         From now on `beat` must be called several times a second. Without it for `silence_s`, open faults are undone;
         for `hang_limit_s`, the run is ended. When this process dies, both, at once.
 
@@ -73,6 +80,7 @@ class Watchdog:
             faultlog=str(recording / FILES["faultlog"]),
             recording=str(recording),
             temporary=tempfile.gettempdir(),
+            runtime=runtime,
         )
         register(run)
         watchdog = cls(run, _spawn(Orders(run, silence_s, hang_limit_s), recording))

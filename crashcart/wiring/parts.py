@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def make_parts(made: Plan, run_id: str, view: View, runtime: Runtime) -> Parts:
         runtime=runtime,
         view=view,
         state=HarnessMetrics(made),
-        start_watchdog=Watchdog.start,
+        start_watchdog=partial(Watchdog.start, runtime=runtime.name),
         metrics=lambda topology: PrometheusReader(topology.prometheus_url),
         probes=_probes,
         injector=_injector,
