@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -117,15 +118,21 @@ class Children:
         process.flush_log()
 
     def reap(self, name: str, within_s: float) -> None:
-        """Wait for its end."""
+        """Wait for its end. subprocess.TimeoutExpired."""
         with self._lock:
             process = self._children[name].process
         process.wait(within_s)
 
-    def reap_all(self, within_s: float) -> None:
-        """Wait for the end of all."""
-        for name in self.names():
+    def reap_all(self, within_s: float) -> tuple[str, ...]:
+        """Wait for the end of all, of each so long. Returns those that did not end."""
+        return tuple(name for name in self.names() if not self._is_reaped(name, within_s))
+
+    def _is_reaped(self, name: str, within_s: float) -> bool:
+        try:
             self.reap(name, within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def let_go(self) -> None:
         """They go on without us: nobody waits for them."""

@@ -193,10 +193,12 @@ class LocalStack:
         self._starter.cancel()
         for name in self._children.names():
             self._children.expect_end(name)
-        left = end_stack(self.topology.run_id, Path(self.topology.state_dir))
-        self._children.reap_all(_REAP_S)
-        self._release()
-        return left
+        try:
+            left = end_stack(self.topology.run_id, Path(self.topology.state_dir))
+            living = self._children.reap_all(_REAP_S)
+        finally:
+            self._release()
+        return (*left, *(f"{name} did not end" for name in living))
 
     def let_go(self) -> None:
         """Leave everything running; from now on it is known by its topology alone (`stop_topology` ends it)."""

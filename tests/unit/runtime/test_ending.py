@@ -1,0 +1,63 @@
+"""Ending a stack of which something resists: what can be ended is, and the rest is named."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from pathlib import Path
+
+from crashcart.model.topology import Topology
+from crashcart.runtimes.children import Children
+from crashcart.runtimes.local_stack import LocalStack
+
+NO_PID = 2**22 + 1
+"""More than Linux ever gives."""
+
+
+class Endless:
+    """Implements `Started`: stuck in the kernel, for all that anybody can tell."""
+
+    pid = NO_PID
+    returncode: int | None = None
+    removed = False
+
+    def has_ended(self) -> bool:
+        return False
+
+    def poll(self) -> int | None:
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        raise subprocess.TimeoutExpired("endless", timeout or 0.0)
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def flush_log(self) -> None: ...
+
+
+def _stack(tmp_path: Path, children: Children, released: list[str]) -> LocalStack:
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    state_dir = tmp_path / f"crashcart-{run_id}"
+    state_dir.mkdir()
+    topology = Topology(run_id, str(state_dir), str(tmp_path), (), (), "", "")
+    return LocalStack(
+        topology,
+        children=children,
+        release=lambda: released.append(run_id),
+        boot_s=0.0,
+        timeline=(),
+        log_dir=tmp_path,
+        cache=tmp_path,
+    )
+
+
+def test_who_does_not_end_is_named_and_everything_else_is_put_back(tmp_path: Path) -> None:
+    children, released = Children(), list[str]()
+    for name in ("door[0]", "shelf[0]"):
+        children.add(name, Endless())
+    stack = _stack(tmp_path, children, released)
+    assert stack.stop() == ("door[0] did not end", "shelf[0] did not end")
+    assert released == [stack.topology.run_id]
+    assert not Path(stack.topology.state_dir).exists()
