@@ -23,7 +23,7 @@ from crashcart.runtimes.layout import Layout, Place, service_environment
 from crashcart.runtimes.local_stack import LocalStack
 from crashcart.runtimes.postgres import configure
 from crashcart.runtimes.servers import prometheus_argv, valkey_argv
-from crashcart.runtimes.spec import SpawnSpec, python_environment, reference, write_spec
+from crashcart.runtimes.spec import SpawnSpec, Started, python_environment, reference, write_spec
 from crashcart.runtimes.starting import Cancelled, Starter, last_lines
 from crashcart.runtimes.state_dir import make_state_dir
 from crashcart.runtimes.template import TemplateJob, Templates
@@ -35,6 +35,7 @@ from crashcart.tools import ServerAccount
 TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
 """Set to anything, it shows what took how long of each boot."""
 _LOOK_S = 0.1
+_REAP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Boot:
         self._templates = Templates(order.cache / "databases", self._programs.postgres, self._starter)
         self._spawned: dict[str, threading.Event] = {}
         self._ready: dict[str, threading.Event] = {}
+        self._noting = threading.Lock()
 
     def run(self) -> LocalStack:
         """Boot everything.
@@ -147,11 +149,12 @@ class Boot:
             self._progress(self._news.get())
 
     def _undo(self) -> None:
-        self._starter.cancel()
-        end_stack(self._order.run_id, self._state_dir)
-        for name in self._children.names():
-            self._children.reap(name, within_s=2.0)
-        self._ground.release()
+        try:
+            self._starter.cancel()
+            end_stack(self._order.run_id, self._state_dir)
+            self._children.reap_all(_REAP_S)
+        finally:
+            self._ground.release()
 
     def _bring_up(self, place: Place) -> None:
         data_dir = self._data_dir(place)
@@ -166,7 +169,7 @@ class Boot:
             self._ground.make(spec)
         self._await(self._ready, needs)
         with self._timeline.mark(f"{place.name}: ready"):
-            self._children.add(place.name, self._starter.spawn(spec))
+            self._note(place.name, self._starter.spawn(spec))
             self._spawned[place.name].set()
             self._starter.wait_ready(
                 lambda: self._children.how_it_ended(place.name),
@@ -181,6 +184,12 @@ class Boot:
             with self._timeline.mark("toxiproxy: proxies"):
                 self._populate(place)
         self._ready[place.name].set()
+
+    def _note(self, name: str, process: Started) -> None:
+        """Written down at once: one that has overwritten or lost its environment is found again by this alone."""
+        with self._noting:
+            self._children.add(name, process)
+            save_topology(self._topology())
 
     def _await(self, events: Mapping[str, threading.Event], names: tuple[str, ...]) -> None:
         for name in names:

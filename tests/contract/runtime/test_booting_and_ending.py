@@ -87,6 +87,22 @@ def test_a_service_that_dies_at_boot_is_named_with_its_last_words_and_nothing_is
     assert _folders(run_id) == []
 
 
+def test_a_service_that_lost_its_environment_is_ended_with_a_boot_that_fails(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    path, run_id = tmp_path / "pid", new_run()
+    nobody = f"import os, pathlib, time; pathlib.Path({str(path)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    waits = f"import os, time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.01)\nraise SystemExit(1)"
+    services = {
+        "a": Service(command=("env", "-i", f"PATH={os.environ['PATH']}", "{python}", "-c", nobody)),
+        "b": Service(command=("{python}", "-c", waits), entry=True),
+    }
+    with pytest.raises(BootError, match=r"b\[0\]: died while it started \(exit status 1\)"):
+        boot(runtime, design(services), tmp_path, run_id=run_id)
+    assert not Path("/proc", path.read_text()).exists()
+    assert _folders(run_id) == []
+
+
 def test_a_service_that_never_gets_ready_is_named_with_what_it_said(
     toolbox: Toolbox, cache: Path, tmp_path: Path
 ) -> None:
