@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -42,7 +43,8 @@ def stop_topology(topology: Topology) -> None:
 def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> tuple[str, ...]:
     """As `stop_topology`, knowing no more than the run and its folder (a boot that was cut short).
 
-    `runtime`: where it is known; else the folder says it. Returns what an engine still keeps, in words.
+    `runtime`: where it is known; else the folder says it. Returns what still lives and what an engine still keeps, in
+    words.
     """
     runtime = runtime or _runtime_of(state_dir)
     deadline = time.monotonic() + GRACE_S
@@ -55,14 +57,14 @@ def end_stack(run_id: str, state_dir: Path, *, runtime: str = "") -> tuple[str, 
     _wait_gone(set(services), min(deadline, time.monotonic() + _FIRST_WAVE_S))
     _signal(servers)
     _wait_gone({*services, *servers}, deadline)
-    kill_all(lambda: stack_pids(run_id, state_dir))
-    left: tuple[str, ...] = ()
+    living = kill_all(lambda: stack_pids(run_id, state_dir))
+    kept: tuple[str, ...] = ()
     if runtime == "docker":
         from crashcart.runtimes.container_leftovers import remove_run
 
-        left = remove_run(run_id)
+        kept = remove_run(run_id)
     remove_state(state_dir)
-    return left
+    return (*(f"process {pid} could not be ended" for pid in sorted(living)), *kept)
 
 
 def stack_pids(run_id: str, state_dir: Path) -> set[int]:
@@ -144,22 +146,24 @@ def _signal(wanted: dict[int, signal.Signals]) -> None:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """Signal a process; one that is gone is fine."""
-    try:
+    """Signal a process; one that is gone is fine. Another account's is left: who looks again finds it living."""
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
-def kill_all(find: Callable[[], set[int]], within_s: float = 2.0) -> None:
-    """SIGKILL what `find` finds, again and again until it finds nothing: something may have forked meanwhile."""
+def kill_all(find: Callable[[], set[int]], within_s: float = 2.0) -> set[int]:
+    """SIGKILL what `find` finds, again and again until it finds nothing: something may have forked meanwhile.
+
+    Returns what still lives when the time is over.
+    """
     deadline = time.monotonic() + within_s
     while found := find():
         for pid in parents_first(found, process_table()):
             send(pid, signal.SIGKILL)
         _wait_gone(found, deadline)
         if time.monotonic() > deadline:
-            return
+            return find()
+    return set()
 
 
 def parents_first(pids: Collection[int], table: Mapping[int, Process]) -> list[int]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import uuid
 from pathlib import Path
 
+import pytest
+
 from crashcart.model.topology import Topology
+from crashcart.processes import RUN_VARIABLE
 from crashcart.runtimes.children import Children
+from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.local_stack import LocalStack
 
 NO_PID = 2**22 + 1
@@ -61,3 +67,32 @@ def test_who_does_not_end_is_named_and_everything_else_is_put_back(tmp_path: Pat
     assert stack.stop() == ("door[0] did not end", "shelf[0] did not end")
     assert released == [stack.topology.run_id]
     assert not Path(stack.topology.state_dir).exists()
+
+
+def test_a_process_that_may_not_be_signalled_is_named_and_the_others_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    state_dir = tmp_path / f"crashcart-{run_id}"
+    state_dir.mkdir()
+    started = [_sleeping(run_id) for _ in range(3)]
+    theirs, kill = started[0], os.kill
+
+    def as_of_another_account(pid: int, number: int) -> None:
+        if pid == theirs.pid:
+            raise PermissionError
+        kill(pid, number)
+
+    monkeypatch.setattr("os.kill", as_of_another_account)
+    try:
+        assert end_stack(run_id, state_dir) == (f"process {theirs.pid} could not be ended",)
+    finally:
+        monkeypatch.undo()
+        theirs.kill()
+    assert [one.wait() for one in started[1:]] == [-signal.SIGKILL] * 2
+    theirs.wait()
+    assert not state_dir.exists()
+
+
+def _sleeping(run_id: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], env={**os.environ, RUN_VARIABLE: run_id}, start_new_session=True)
