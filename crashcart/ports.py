@@ -91,10 +91,12 @@ class Runtime(Protocol):
         log_dir: Path,
         extra_scrapes: Mapping[str, str],
         progress: Callable[[str], None],
+        unwanted: Callable[[], bool] = ...,
     ) -> Stack:
         """Boot everything: databases, proxies, services, Prometheus. `extra_scrapes`: job → host:port (load, harness).
 
-        BootError names what did not come up, with its last log lines; nothing is left running then.
+        BootError names what did not come up, with its last log lines. `unwanted` is asked several times a second; once
+        it says yes, the boot ends with an error of its own. Nothing is left running in either case.
         """
 
 

@@ -143,20 +143,23 @@ class _Run:
         self.recorder.event("boot-started", self.clock.t())
         control = f"127.0.0.1:{self.parts.free_port()}"
         with self.interrupts.raising():
-            stack = self.parts.runtime.start(
-                self.plan.design,
-                run_id=self.prepared.run_id,
-                project_dir=self.prepared.project_dir,
-                log_dir=self.prepared.out / "logs",
-                extra_scrapes={"load": control, "harness": self.parts.state.address},
-                progress=self.parts.view.note,
-            )
-            leaving.callback(self._stop, stack)
+            with self.interrupts.held():  # threads wait for each other there: between two steps they would for good
+                stack = self.parts.runtime.start(
+                    self.plan.design,
+                    run_id=self.prepared.run_id,
+                    project_dir=self.prepared.project_dir,
+                    log_dir=self.prepared.out / "logs",
+                    extra_scrapes={"load": control, "harness": self.parts.state.address},
+                    progress=self.parts.view.note,
+                    unwanted=lambda: self.interrupts.wanted,
+                )
+                leaving.callback(self._stop, stack)
             watchdog.watch(stack.topology)
             self.recorder.event("ready", self.clock.t(), boot_s=round(stack.boot_s, 3))
             self.parts.view.note(f"the shop is up ({stack.boot_s:.1f} s)")
             self.control_address = control
-            self._start_load(stack)
+            with self.interrupts.held():
+                self._start_load(stack)
         return stack
 
     def _start_load(self, stack: Stack) -> None:

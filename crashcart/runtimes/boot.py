@@ -6,8 +6,8 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -24,7 +24,7 @@ from crashcart.runtimes.local_stack import LocalStack
 from crashcart.runtimes.postgres import configure
 from crashcart.runtimes.servers import prometheus_argv, valkey_argv
 from crashcart.runtimes.spec import SpawnSpec, Started, python_environment, reference, write_spec
-from crashcart.runtimes.starting import Cancelled, Starter, last_lines
+from crashcart.runtimes.starting import LOOK_S, Cancelled, Starter, all_at_once, last_lines
 from crashcart.runtimes.state_dir import make_state_dir
 from crashcart.runtimes.template import TemplateJob, Templates
 from crashcart.runtimes.timeline import Timeline, drawing
@@ -34,7 +34,6 @@ from crashcart.tools import ServerAccount
 
 TIMELINE_VARIABLE = "CRASHCART_BOOT_TIMELINE"
 """Set to anything, it shows what took how long of each boot."""
-_LOOK_S = 0.1
 _REAP_S = 2.0
 
 
@@ -53,9 +52,11 @@ class Order:
     ready_within_s: float
 
 
-def boot(order: Order, ground: Ground, progress: Callable[[str], None]) -> LocalStack:
+def boot(
+    order: Order, ground: Ground, progress: Callable[[str], None], unwanted: Callable[[], bool] = lambda: False
+) -> LocalStack:
     """Boot everything, as `Boot.run` says; `progress` is told what took how long, where the environment asks for it."""
-    stack = Boot(order, ground, progress).run()
+    stack = Boot(order, ground, progress, unwanted).run()
     if os.environ.get(TIMELINE_VARIABLE):
         for line in drawing(stack.timeline):
             progress(line)
@@ -65,7 +66,10 @@ def boot(order: Order, ground: Ground, progress: Callable[[str], None]) -> Local
 class Boot:
     """One boot; use it once."""
 
-    def __init__(self, order: Order, ground: Ground, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, order: Order, ground: Ground, progress: Callable[[str], None], unwanted: Callable[[], bool]
+    ) -> None:
+        self._unwanted = unwanted
         self._order = order
         self._ground = ground
         self._progress = progress
@@ -86,6 +90,7 @@ class Boot:
         Raises:
             UsageError: a port that the design fixes is taken, an SQL file is wrong; nothing runs then.
             BootError: names what did not come up, with its last lines; nothing runs then.
+            Cancelled: `unwanted` has become true; nothing runs then.
         """
         try:
             with self._timeline.mark("ports and folders"):
@@ -131,18 +136,16 @@ class Boot:
         places = self._layout.places
         self._spawned = {place.name: threading.Event() for place in places}
         self._ready = {place.name: threading.Event() for place in places}
-        pool = ThreadPoolExecutor(max_workers=len(places), thread_name_prefix="boot")
         try:
-            pending: set[Future[None]] = {pool.submit(self._bring_up, place) for place in places}
-            while pending:
-                done, pending = wait(pending, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
-                self._tell()
-                _raise_first(done)
+            all_at_once([partial(self._bring_up, place) for place in places], self._starter, self._look)
         finally:
-            self._starter.cancel()
-            pool.shutdown(wait=True)
             self._tell()
         self._templates.prune()
+
+    def _look(self) -> None:
+        self._tell()
+        if self._unwanted():
+            raise Cancelled
 
     def _tell(self) -> None:
         while not self._news.empty():
@@ -193,7 +196,7 @@ class Boot:
 
     def _await(self, events: Mapping[str, threading.Event], names: tuple[str, ...]) -> None:
         for name in names:
-            while not events[name].wait(_LOOK_S):
+            while not events[name].wait(LOOK_S):
                 self._starter.check()
 
     def _populate(self, place: Place) -> None:
@@ -317,10 +320,3 @@ class Boot:
             data_dir=str(self._state_dir / "data" / place.name),
             spec_file=str(self._spec_file(place)),
         )
-
-
-def _raise_first(done: set[Future[None]]) -> None:
-    errors = [error for future in done if (error := future.exception()) is not None]
-    # what was cancelled was so because of another
-    for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
-        raise error

@@ -57,8 +57,9 @@ class DockerRuntime:
         log_dir: Path,
         extra_scrapes: Mapping[str, str],
         progress: Callable[[str], None],
+        unwanted: Callable[[], bool] = lambda: False,
     ) -> LocalStack:
-        """Boot everything.
+        """Boot everything, unless `unwanted` becomes true meanwhile.
 
         Raises:
             UsageError: an SQL file is wrong, a port can't be.
@@ -80,4 +81,4 @@ class DockerRuntime:
             ready_within_s=self._ready_within_s,
         )
         ground = DockerGround(run_id, self._images, self._python, account, psql_folder())
-        return boot(order, ground, progress)
+        return boot(order, ground, progress, unwanted)

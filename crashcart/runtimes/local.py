@@ -52,8 +52,9 @@ class LocalRuntime:
         log_dir: Path,
         extra_scrapes: Mapping[str, str],
         progress: Callable[[str], None],
+        unwanted: Callable[[], bool] = lambda: False,
     ) -> LocalStack:
-        """Boot everything.
+        """Boot everything, unless `unwanted` becomes true meanwhile.
 
         Raises:
             MissingTool: a program is missing.
@@ -76,4 +77,4 @@ class LocalRuntime:
             cache=cache,
             ready_within_s=self._ready_within_s,
         )
-        return boot(order, LocalGround(self._toolbox or find_tools(), account, cache), progress)
+        return boot(order, LocalGround(self._toolbox or find_tools(), account, cache), progress, unwanted)

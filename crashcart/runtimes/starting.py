@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from crashcart.model.errors import BootError
@@ -13,12 +14,14 @@ from crashcart.runtimes.spec import SpawnSpec, Started, start
 
 LAST_LINES = 20
 REMOVED = "its container was removed from the engine by somebody else"
+LOOK_S = 0.1
+"""How often somebody who waits for several looks up."""
 _POLL_S = 0.02
 _TAIL_BYTES = 32_768
 
 
 class Cancelled(Exception):
-    """Somebody else's failure has ended the boot."""
+    """Somebody else's failure has ended the boot, or nobody wants it any more."""
 
 
 class Starter:
@@ -90,6 +93,30 @@ class Starter:
                 flush_log()
                 raise BootError(name, what, last_lines(log), remedy=f"its whole log: {log}")
             self.pause()
+
+
+def all_at_once(acts: Sequence[Callable[[], None]], starter: Starter, look: Callable[[], None]) -> None:
+    """Each in a thread of its own, until all are done. The first error cancels the others; it is raised when they end.
+
+    `look` is called ten times a second; what it raises counts as such an error.
+    """
+    pool = ThreadPoolExecutor(max_workers=len(acts), thread_name_prefix="boot")
+    try:
+        pending: set[Future[None]] = {pool.submit(act) for act in acts}
+        while pending:
+            done, pending = wait(pending, timeout=LOOK_S, return_when=FIRST_EXCEPTION)
+            look()
+            _raise_first(done)
+    finally:
+        starter.cancel()
+        pool.shutdown(wait=True)
+
+
+def _raise_first(done: set[Future[None]]) -> None:
+    errors = [error for future in done if (error := future.exception()) is not None]
+    # what was cancelled was so because of another
+    for error in sorted(errors, key=lambda error: isinstance(error, Cancelled)):
+        raise error
 
 
 def ending_words(process: Started) -> str:

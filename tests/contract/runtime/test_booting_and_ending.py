@@ -17,6 +17,7 @@ from crashcart.model.errors import BadFile, BootError, UsageError
 from crashcart.runtimes.ending import end_stack, stop_topology
 from crashcart.runtimes.local import LocalRuntime
 from crashcart.runtimes.postgres_files import forget_shared_memory
+from crashcart.runtimes.starting import Cancelled
 from crashcart.runtimes.state_dir import STATE_PREFIX
 from crashcart.tools import Toolbox
 from tests.contract.freezing import freeze
@@ -244,6 +245,31 @@ def test_a_boot_that_is_interrupted_leaves_nothing(runtime: LocalRuntime, tmp_pa
             extra_scrapes={},
             progress=interrupt,
         )
+    assert nothing_is_left(run_id, f"/dev/shm/{STATE_PREFIX}{run_id}")
+    assert _folders(run_id) == []
+
+
+def test_a_boot_that_nobody_wants_any_more_ends_at_once_and_leaves_nothing(
+    runtime: LocalRuntime, tmp_path: Path
+) -> None:
+    run_id, given_up_at = new_run(), list[float]()
+
+    def unwanted() -> bool:
+        if (tmp_path / "door[0].log").exists():
+            given_up_at.append(time.monotonic())
+        return bool(given_up_at)
+
+    with pytest.raises(Cancelled):
+        runtime.start(
+            lone_design({"NEVER_READY": "1"}),
+            run_id=run_id,
+            project_dir=PROJECT,
+            log_dir=tmp_path,
+            extra_scrapes={},
+            progress=print,
+            unwanted=unwanted,
+        )
+    assert time.monotonic() - given_up_at[0] < 10.0, "not as long as it waits for what hangs"
     assert nothing_is_left(run_id, f"/dev/shm/{STATE_PREFIX}{run_id}")
     assert _folders(run_id) == []
 

@@ -20,6 +20,7 @@ from crashcart.ports import HarnessState, LoadStatus
 from crashcart.recorder import verify
 from crashcart.running import Parts, Prepared, run
 from crashcart.running.interrupts import Interrupted, Interrupts
+from crashcart.runtimes.starting import Cancelled
 from tests.unit.running.fakes import (
     FakeInjector,
     FakeLoad,
@@ -41,9 +42,13 @@ def _ctrl_c() -> None:
 class StackOfARun(FakeStack):
     stopped: bool = False
     on_stop: Callable[[], None] = lambda: None
+    on_spawn: Callable[[], None] = lambda: None
+    spawned: bool = False
     left: tuple[str, ...] = ()
 
     def spawn_part(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> object:
+        self.on_spawn()
+        self.spawned = True
         return None
 
     def stop(self) -> Sequence[str]:
@@ -60,9 +65,11 @@ class FakeRuntime:
     cleaned: bool = False
     name: str = "fake"
 
-    def start(self, *_: object, **__: object) -> StackOfARun:
+    def start(self, *_: object, unwanted: Callable[[], bool], **__: object) -> StackOfARun:
         try:
             self.on_boot()
+            if unwanted():
+                raise Cancelled
         except BaseException:
             self.on_clean()
             self.cleaned = True
@@ -96,8 +103,13 @@ class NobodyIsUp(FakeReader):
 
 @dataclass
 class LoadOfARun(FakeLoad):
+    on_ready: Callable[[], None] = lambda: None
     on_start: Callable[[], None] = lambda: None
     on_stop: Callable[[], None] = lambda: None
+
+    def ready(self) -> str:
+        self.on_ready()
+        return ""
 
     def start(self, t0_mono_s: float) -> None:
         self.on_start()
@@ -181,12 +193,34 @@ def test_whoever_asks_again_while_a_boot_is_taken_back_does_not_keep_it_from_tha
     assert whole.ended == "interrupted"
 
 
+def test_a_boot_is_told_of_a_request_and_never_broken_off_between_two_of_its_steps(whole: Whole) -> None:
+    steps = []
+
+    def boot() -> None:
+        steps.append("before")
+        _ctrl_c()
+        steps.append("after")
+
+    whole.runtime.on_boot = boot
+    assert whole.go() == "interrupted"
+    assert steps == ["before", "after"]
+    assert whole.runtime.cleaned, "it gave up by itself"
+    assert not whole.runtime.stack.spawned
+
+
+def test_a_load_that_is_being_started_is_started_before_a_request_is_heard(whole: Whole) -> None:
+    whole.runtime.stack.on_spawn = _ctrl_c
+    assert whole.go() == "interrupted"
+    assert whole.runtime.stack.spawned
+    assert whole.runtime.stack.stopped
+
+
 def test_a_request_that_something_swallowed_is_heard_all_the_same(whole: Whole) -> None:
-    def boot_that_swallows() -> None:
+    def answer_that_swallows() -> None:
         with pytest.raises(Interrupted):
             _ctrl_c()
 
-    whole.runtime.on_boot = boot_that_swallows
+    whole.load.on_ready = answer_that_swallows
     assert whole.go() == "interrupted"
     assert whole.runtime.stack.stopped
 
