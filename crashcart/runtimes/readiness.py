@@ -5,6 +5,11 @@ from __future__ import annotations
 import http.client
 import socket
 import struct
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 TIMEOUT_S = 1.0
 _POSTGRES_PROTOCOL = 0x0003_0000
@@ -37,9 +42,32 @@ def split(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+class _Bounded(socket.socket):
+    """A time-out is one of each wait; here all of them end at one moment, also where an answer only trickles."""
+
+    until_mono_s = 0.0
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+        """TimeoutError once the time is over."""
+        left_s = self.until_mono_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self.settimeout(left_s)
+        return super().recv_into(buffer, nbytes, flags)
+
+
+def _connect(address: str, timeout_s: float) -> _Bounded:
+    until_mono_s = time.monotonic() + timeout_s
+    connection = socket.create_connection(split(address), timeout=timeout_s)
+    bounded = _Bounded(fileno=connection.detach())
+    bounded.settimeout(timeout_s)
+    bounded.until_mono_s = until_mono_s
+    return bounded
+
+
 def _ask_http(address: str, path: str, timeout_s: float) -> str:
-    host, port = split(address)
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    connection = http.client.HTTPConnection(*split(address))
+    connection.sock = _connect(address, timeout_s)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -58,7 +86,7 @@ def _ask_valkey(address: str, timeout_s: float) -> str:
 
 def _ask_postgres(address: str, timeout_s: float, *, user: str = "shop", database: str = "shop") -> str:
     options = f"user\0{user}\0database\0{database}\0\0".encode()
-    with socket.create_connection(split(address), timeout=timeout_s) as connection:
+    with _connect(address, timeout_s) as connection:
         connection.sendall(struct.pack("!ii", len(options) + 8, _POSTGRES_PROTOCOL) + options)
         with connection.makefile("rb") as answers:
             while True:

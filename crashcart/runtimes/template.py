@@ -26,6 +26,7 @@ from crashcart.runtimes.template_key import template_key
 
 SUPERUSER = "postgres"
 READY_WITHIN_S = 60.0
+END_WITHIN_S = 10.0
 KEPT = 12
 """Templates beyond so many go, the one not used for longest first."""
 _NO_ROLE, _NO_DATABASE = "28000", "3D000"
@@ -129,8 +130,10 @@ class Templates:
             self._wait_serving(job, server, spec.log)
             self._fill(job)
         finally:
-            server.send_signal(SIGINT)  # a fast shutdown: a copy of it starts without recovery
-            server.wait()
+            ended = end_server(server)
+        if not ended:
+            what = f"the server that makes its template did not end within {END_WITHIN_S:g} s"
+            raise BootError(job.service, what, last_lines(spec.log))
         return data_dir
 
     def _initdb(self, job: TemplateJob, data_dir: Path) -> None:
@@ -192,6 +195,19 @@ class Templates:
             self._starter.run(spec, what=f"psql {' '.join(words)}")
         except BootError as error:
             raise _at_its_line(error) from error
+
+
+def end_server(server: Started, within_s: float = END_WITHIN_S) -> bool:
+    """End it in good order: a copy of it starts without recovery. False where it took too long and was killed."""
+    server.send_signal(SIGINT)  # a fast shutdown
+    try:
+        server.wait(within_s)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(within_s)
+        return False
+    return True
 
 
 def _at_its_line(error: BootError) -> BootError | BadFile:

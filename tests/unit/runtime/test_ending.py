@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from crashcart.processes import RUN_VARIABLE
 from crashcart.runtimes.children import Children
 from crashcart.runtimes.ending import end_stack
 from crashcart.runtimes.local_stack import LocalStack
+from crashcart.runtimes.spec import Child
+from crashcart.runtimes.template import end_server
 
 NO_PID = 2**22 + 1
 """More than Linux ever gives."""
@@ -92,6 +95,19 @@ def test_a_process_that_may_not_be_signalled_is_named_and_the_others_are_ended(
     assert [one.wait() for one in started[1:]] == [-signal.SIGKILL] * 2
     theirs.wait()
     assert not state_dir.exists()
+
+
+@pytest.mark.parametrize(("hears", "ended", "status"), [(True, True, 0), (False, False, -signal.SIGKILL)])
+def test_a_templates_server_that_does_not_hear_is_killed_and_that_is_told(
+    hears: bool, ended: bool, status: int
+) -> None:
+    act = "lambda *_: os._exit(0)" if hears else "signal.SIG_IGN"
+    code = f"import os, signal; signal.signal(signal.SIGINT, {act}); print('up', flush=True); signal.pause()"
+    with Child([sys.executable, "-c", code], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        assert end_server(server, 5.0 if hears else 0.2) is ended
+        assert server.returncode == status
 
 
 def _sleeping(run_id: str) -> subprocess.Popen[bytes]:
