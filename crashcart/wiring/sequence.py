@@ -54,6 +54,7 @@ class Several:
         except Interrupted:
             self._ended = "interrupted"
         finally:
+            self.interrupts.disarm()  # it ends now, however often somebody asks
             if self._ended == "under way":
                 self._ended = "broken"
             self.keep(self.state())

@@ -108,7 +108,7 @@ def _run_alone(bench: Bench, made: Plan, console: Console, hold: Hold | None = N
 
 
 def _run_several(bench: Bench, plans: Sequence[Plan], request: RunRequest, console: Console) -> int:
-    from crashcart.running.interrupts import Interrupts
+    from crashcart.running.interrupts import Interrupted, Interrupts
     from crashcart.shelf.keeping import SuiteFolder
     from crashcart.shelf.telling import render_suite
     from crashcart.wiring.sequence import Order, Several
@@ -123,13 +123,15 @@ def _run_several(bench: Bench, plans: Sequence[Plan], request: RunRequest, conso
         fail_fast=request.fail_fast,
     )
     interrupts = Interrupts()
-    # taken once: nobody else's run slips in between two of ours
-    with machine_taken(order.suite_id, console), interrupts.handled(), known(order.suite_id, bench.runs_dir):
-        folder = SuiteFolder(bench.runs_dir, order.suite_id, plans, request.junit)
-        runner = SuiteRunner(bench, folder.path, console, interrupts)
-        suite = Several(order, runner.attempt, folder.keep, runner.say, interrupts).go()
-        interrupts.disarm()
-        render_suite(suite, folder.path, bench.runs_dir, console)
+    try:
+        # taken once: nobody else's run slips in between two of ours
+        with machine_taken(order.suite_id, console), interrupts.handled(), known(order.suite_id, bench.runs_dir):
+            folder = SuiteFolder(bench.runs_dir, order.suite_id, plans, request.junit)
+            runner = SuiteRunner(bench, folder.path, console, interrupts)
+            suite = Several(order, runner.attempt, folder.keep, runner.say, interrupts).go()
+            render_suite(suite, folder.path, bench.runs_dir, console)
+    except Interrupted:  # before the first, or between the last and its summary
+        return ExitStatus.INTERRUPTED
     return suite.exit_status
 
 
@@ -201,9 +203,15 @@ class SuiteRunner:
 
     def _judge(self, recording: Path) -> None:
         """So that there is a report of what was seen; that there can be none is no news here."""
+        from crashcart.running.interrupts import Interrupted
+
         try:
             judge_recording(recording)
-        except (CrashcartError, OSError) as error:
+        except Exception as error:
+            if self._interrupts.broke_off:  # left in the middle of a query
+                raise Interrupted from error
+            if not isinstance(error, (CrashcartError, OSError)):
+                raise
             self._console.print(f"no report: {error}", markup=False, soft_wrap=True)
 
     def _tell(self, out: Path, verdict: Verdict) -> None:

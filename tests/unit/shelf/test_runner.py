@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from crashcart.model.topology import ProcessRef
 from crashcart.model.verdict import Outcome, Verdict
 from crashcart.processes import boot_id
 from crashcart.recorder import NotRecorded
-from crashcart.running.interrupts import Interrupts
+from crashcart.running.interrupts import Interrupted, Interrupts
 from crashcart.runtimes.local import LocalRuntime
 from crashcart.safety.active import active_runs, register, request_abort
 from crashcart.safety.recover import recover
@@ -119,6 +120,27 @@ def test_who_interrupts_a_run_interrupts_the_suite(rig: Rig) -> None:
     rig.runner.attempt(a_plan())
     assert rig.interrupts.asked
     assert rig.interrupts.how == "SIGTERM"
+
+
+def test_who_leaves_while_what_a_broken_run_saw_is_judged_has_left(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(out: Path, interrupts: Interrupts) -> Verdict:
+        record(out.parents[1], out.name, a_verdict(Outcome.INCONCLUSIVE))
+        (out / "verdict.json").unlink()
+        raise BootError("door[0]", "it did not become ready")
+
+    def judge(recording: Path) -> Verdict:
+        """As DuckDB does with what a signal's handler raises within a query."""
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Interrupted:
+            raise RuntimeError("Query interrupted") from None
+        raise AssertionError("the second request is heard at once")
+
+    rig.play = play
+    rig.interrupts.ask("SIGTERM")
+    monkeypatch.setattr(suites, "judge_recording", judge)
+    with rig.interrupts.handled(), pytest.raises(Interrupted):
+        rig.runner.attempt(a_plan())
 
 
 def test_an_abort_between_two_runs_is_heard(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -29,6 +31,8 @@ class Stage:
         self.said: list[str] = []
         self.kept: list[Suite] = []
         self.interrupts = Interrupts()
+        self.asked_again_at = ""
+        """How the suite has ended when somebody asks while its summary is kept."""
 
     def attempt(self, made: Plan) -> Attempt:
         self.played.append(made.name)
@@ -37,7 +41,12 @@ class Stage:
 
     def go(self, *, reruns: int = 0, fail_fast: bool = False) -> Suite:
         order = Order("20261122T080000Z-0000", (A, B, C), "--tag nightly", reruns=reruns, fail_fast=fail_fast)
-        return Several(order, self.attempt, self.kept.append, self.said.append, self.interrupts).go()
+        return Several(order, self.attempt, self.keep, self.said.append, self.interrupts).go()
+
+    def keep(self, suite: Suite) -> None:
+        if self.asked_again_at == suite.ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.kept.append(suite)
 
 
 def ran(outcome: Outcome, **more: object) -> Attempt:
@@ -154,6 +163,22 @@ def test_a_second_interrupt_leaves_and_the_summary_is_kept() -> None:
     suite = stage.go()
     assert (suite.ended, suite.exit_status) == ("interrupted", ExitStatus.FAIL), "what was found stays found"
     assert stage.kept[-1].ended == "interrupted"
+
+
+def test_who_asks_again_while_the_summary_is_kept_does_not_keep_it_from_that() -> None:
+    stage = Stage()
+
+    def interrupted() -> Attempt:
+        stage.interrupts.ask("SIGINT")
+        return ran(INCONCLUSIVE, ended="interrupted", exit_status=130)
+
+    stage.script["a"] = iter([interrupted])
+    stage.asked_again_at = "interrupted"
+    with stage.interrupts.handled():
+        suite = stage.go()
+    assert stage.kept[-1].ended == "interrupted"
+    assert suite.exit_status == ExitStatus.INTERRUPTED
+    assert stage.interrupts.count == 2
 
 
 def test_a_summary_of_what_was_done_is_kept_before_an_error_of_our_own_gets_out() -> None:
