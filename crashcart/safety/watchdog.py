@@ -22,7 +22,7 @@ from crashcart.model.recording import FILES
 from crashcart.model.topology import Topology
 from crashcart.processes import RUN_VARIABLE, boot_id, is_stopped, own_ref, process_ref, processes_of_run
 from crashcart.safety.active import ActiveRun, forget, read_active, register
-from crashcart.safety.ending import containers_left
+from crashcart.safety.ending import containers_left, find_state_dir
 from crashcart.safety.faultlog import open_steps, read_log
 from crashcart.safety.patrol import BEAT, END, RELEASE, STACK, Orders, main
 
@@ -130,7 +130,7 @@ class Watchdog:
         """
         if self._process.poll() is None:
             self._released = True
-            left_behind = processes_of_run(self._run.run_id)
+            left_behind = bool(processes_of_run(self._run.run_id)) or self._folder_is_left()
             if not left_behind:
                 self._forget_if_clean()  # killed once the watchdog has gone, we would leave the record to nobody
             self._say(END if left_behind else RELEASE)
@@ -151,7 +151,13 @@ class Watchdog:
             left = open_steps(read_log(Path(self._run.faultlog)))
         except BadFile:
             return False
-        return not left and not processes_of_run(self._run.run_id) and not containers_left(self._run)
+        living = processes_of_run(self._run.run_id)
+        return not (left or living or self._folder_is_left() or containers_left(self._run))
+
+    def _folder_is_left(self) -> bool:
+        """The stack's throw-away folder; of a boot that was left half-way nobody has said where it is."""
+        folder = self._run.state_dir or find_state_dir(self._run.run_id, self._run.temporary)
+        return bool(folder) and Path(folder).exists()
 
     def _register(self, **changed: object) -> None:
         self._run = msgspec.structs.replace(read_active(self._run.run_id) or self._run, **changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crashcart.runtimes.docker import DockerRuntime
+from crashcart.runtimes.state_dir import STATE_PREFIX
 from crashcart.safety.active import forget, read_active
 from crashcart.safety.watchdog import Watchdog
 from crashcart.wiring.parts import make_parts
@@ -35,6 +37,20 @@ def test_a_run_whose_engine_kept_something_of_its_boot_stays_known(
     kept = read_active(run_id)
     assert kept is not None, "`crashcart recover` finds it"
     assert kept.runtime == "docker"
+
+
+@pytest.mark.parametrize("parent", ["/dev/shm", "/var/tmp"])
+def test_the_folder_of_a_boot_left_half_way_is_removed(run_id: str, tmp_path: Path, parent: str) -> None:
+    watchdog = Watchdog.start(run_id, tmp_path)
+    folder = Path(parent, f"{STATE_PREFIX}{run_id}")
+    folder.mkdir(mode=0o711)
+    try:
+        (folder / "data").mkdir()
+        watchdog.release()
+        assert not folder.exists()
+        assert read_active(run_id) is None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_run_of_which_nothing_is_left_is_forgotten(run_id: str, tmp_path: Path) -> None:
