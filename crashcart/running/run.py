@@ -215,8 +215,8 @@ class _Run:
         )
         if self.plan.faults:
             probes = self.parts.probes(stack.topology, self.plan.faults, self.recorder.probe, t0)
-            probes.start()
             leaving.callback(probes.stop)
+            probes.start()
         return Crew(
             plan=self.plan,
             clock=self.clock,

@@ -130,10 +130,16 @@ class InjectorOfARun(FakeInjector):
         return self.not_undone.pop(0) if self.not_undone else ()
 
 
+@dataclass
 class FakeProbes:
-    def start(self) -> None: ...
+    on_start: Callable[[], None] = lambda: None
+    stopped: bool = False
 
-    def stop(self) -> None: ...
+    def start(self) -> None:
+        self.on_start()
+
+    def stop(self) -> None:
+        self.stopped = True
 
 
 @dataclass
@@ -147,6 +153,7 @@ class Whole:
     watchdog: FakeWatchdog = field(default_factory=FakeWatchdog)
     reader: FakeReader = field(default_factory=ReaderThatGoesAway)
     state: HarnessState = field(default_factory=FakeState)
+    probes: FakeProbes = field(default_factory=FakeProbes)
 
     def go(self) -> str:
         made = fast(demo())
@@ -159,7 +166,7 @@ class Whole:
             state=self.state,
             start_watchdog=lambda *_: self.watchdog,
             metrics=lambda _: self.reader,
-            probes=lambda *_: FakeProbes(),
+            probes=lambda *_: self.probes,
             injector=lambda *_: self.injector,
             load_control=lambda _: self.load,
             operator=FakeOperator(),
@@ -213,6 +220,16 @@ def test_a_load_that_is_being_started_is_started_before_a_request_is_heard(whole
     assert whole.go() == "interrupted"
     assert whole.runtime.stack.spawned
     assert whole.runtime.stack.stopped
+
+
+def test_probes_that_have_begun_in_part_are_stopped_before_the_recording_ends(whole: Whole) -> None:
+    def twice() -> None:
+        _ctrl_c()
+        _ctrl_c()
+
+    whole.probes.on_start = twice
+    assert whole.go() == "interrupted"
+    assert whole.probes.stopped
 
 
 def test_a_request_that_something_swallowed_is_heard_all_the_same(whole: Whole) -> None:
