@@ -98,20 +98,22 @@ def read_books(truth: Truth, stack: Shelf, out: Path, leaving: Leaving) -> Books
 
     out.mkdir(parents=True, exist_ok=True)
     rows: dict[str, int] = {}
-    errors = _run(partial(_copy_databases, truth, stack, out), leaving)
-    with duckdb.connect(
-        config={"temp_directory": str(out / ".spill"), "autoinstall_known_extensions": False}
-    ) as database:
-        for name, source in truth.sources.items():
-            if name in errors:
-                continue
-            try:
-                relation = _ledger(name, source, stack, out) if source.ledger else _table(name, source, out)
-                rows[name] = _to_parquet(database, relation, out / f"{name}.parquet")
-            except (OSError, ValueError, duckdb.Error) as error:
-                errors[name] = _one_line(error)
-    for left in out.glob(".*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    try:
+        errors = _run(partial(_copy_databases, truth, stack, out), leaving)
+        with duckdb.connect(
+            config={"temp_directory": str(out / ".spill"), "autoinstall_known_extensions": False}
+        ) as database:
+            for name, source in truth.sources.items():
+                if name in errors:
+                    continue
+                try:
+                    relation = _ledger(name, source, stack, out) if source.ledger else _table(name, source, out)
+                    rows[name] = _to_parquet(database, relation, out / f"{name}.parquet")
+                except (OSError, ValueError, duckdb.Error) as error:
+                    errors[name] = _one_line(error)
+    finally:
+        for left in out.glob(".*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
     return BooksResult(dict(sorted(rows.items())), dict(sorted(errors.items())))
 
 

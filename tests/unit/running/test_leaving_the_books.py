@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +55,28 @@ def test_a_server_that_hangs_does_not_keep_anybody(silent_server: str, tmp_path:
     assert time.monotonic() - began < 3.0, "longer than a look; connecting alone may take five"
 
 
+def test_who_leaves_leaves_no_half_copied_table_in_the_recording(tmp_path: Path) -> None:
+    interrupts = Interrupts()
+    truth = Truth(sources={"orders": ORDERS}, quiesce=Quiesce(5.0, {}), invariants=())
+    (tmp_path / ".paid.csv").write_text("n\n1\n")
+    (tmp_path / ".spill").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def leave_once_it_is_asked() -> None:
+            connection, _ = server.accept()
+            with connection:
+                os.kill(os.getpid(), signal.SIGINT)
+                connection.recv(1 << 16)
+
+        asked = threading.Thread(target=leave_once_it_is_asked)
+        asked.start()
+        address = f"postgresql://nobody@127.0.0.1:{server.getsockname()[1]}/orders?sslmode=disable"
+        with interrupts.handled(), pytest.raises(Interrupted), interrupts.raising():
+            read_books(truth, Shelf(address), tmp_path, interrupts)
+        asked.join()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_who_left_once_and_reports_is_made_to_leave_by_the_second_request(silent_server: str) -> None:
     interrupts = Interrupts()
     interrupts.ask("SIGINT")
@@ -85,7 +108,10 @@ def test_a_request_between_any_two_steps_leaves_nothing_half_made(capfd: pytest.
 
 
 def _takes_s() -> float:
-    began = time.perf_counter()
-    for _ in range(20):
+    """As a rule: a busy machine makes some of them much longer."""
+    took_s = []
+    for _ in range(21):
+        began = time.perf_counter()
         wait_quiesced(AT_REST, Shelf(), Interrupts())
-    return (time.perf_counter() - began) / 20
+        took_s.append(time.perf_counter() - began)
+    return statistics.median(took_s)
