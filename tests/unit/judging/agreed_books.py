@@ -94,4 +94,10 @@ AGREED: list[tuple[str, str, str, dict[str, Any]]] = [
            SELECT 'k' || n, 'failed', 500, 5.0, 'R-0' FROM range(8, 10) AS numbers(n)""",
         {"reference": "R-0", "place": "told to 2 shoppers"},
     ),
+    (
+        "a-double-click-is-one-order",
+        "the second click was told that the accepted order had failed",
+        "UPDATE intents SET double_click = CASE id WHEN 'k1' THEN 'contradicted' WHEN 'k2' THEN 'one-answer' END",
+        {"reference": "R-1", "second_click": "contradicted"},
+    ),
 ]
