@@ -6,10 +6,7 @@ import http.client
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from typing import Any
 
 TIMEOUT_S = 1.0
 _POSTGRES_PROTOCOL = 0x0003_0000
@@ -47,7 +44,7 @@ class _Bounded(socket.socket):
 
     until_mono_s = 0.0
 
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """TimeoutError once the time is over."""
         left_s = self.until_mono_s - time.monotonic()
         if left_s <= 0:

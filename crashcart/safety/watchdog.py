@@ -156,8 +156,7 @@ class Watchdog:
 
     def _folder_is_left(self) -> bool:
         """The stack's throw-away folder; of a boot that was left half-way nobody has said where it is."""
-        folder = self._run.state_dir or find_state_dir(self._run.run_id, self._run.temporary)
-        return bool(folder) and Path(folder).exists()
+        return bool(find_state_dir(self._run.run_id, self._run.temporary))
 
     def _register(self, **changed: object) -> None:
         self._run = msgspec.structs.replace(read_active(self._run.run_id) or self._run, **changed)

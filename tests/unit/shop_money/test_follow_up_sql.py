@@ -16,11 +16,12 @@ ROWS = """
 INSERT INTO orders (order_id, idempotency_key, reference, state)
                    VALUES ('o1', 'k1', 'R-1', 'accepted'), ('o2', 'k2', 'R-2', 'failed'),
                           ('o3', 'k3', 'R-3', 'cancelled_refunded'), ('o4', 'k4', 'R-4', 'rejected_declined');
-INSERT INTO mail VALUES ('2026-01-01 10:00:00Z', 'o1', 'o1', 'R-1', 'order-confirmation'),
-                        ('2026-01-01 10:00:01Z', 'o2:failed', 'o2', 'R-2', 'order-failed'),
-                        ('2026-01-01 10:00:02Z', 'o3', 'o3', 'R-3', 'order-confirmation'),
-                        ('2026-01-01 10:00:03Z', 'o3:cancelled', 'o3', 'R-3', 'order-cancelled'),
-                        ('2026-01-01 10:00:04Z', 'o4:failed', 'o4', 'R-4', 'order-failed');
+INSERT INTO mail (t, key, order_id, reference, template)
+                VALUES ('2026-01-01 10:00:00Z', 'o1', 'o1', 'R-1', 'order-confirmation'),
+                       ('2026-01-01 10:00:01Z', 'o2:failed', 'o2', 'R-2', 'order-failed'),
+                       ('2026-01-01 10:00:02Z', 'o3', 'o3', 'R-3', 'order-confirmation'),
+                       ('2026-01-01 10:00:03Z', 'o3:cancelled', 'o3', 'R-3', 'order-cancelled'),
+                       ('2026-01-01 10:00:04Z', 'o4:failed', 'o4', 'R-4', 'order-failed');
 """
 
 
