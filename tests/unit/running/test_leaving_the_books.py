@@ -6,11 +6,10 @@ import gc
 import os
 import signal
 import socket
-import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,8 @@ from crashcart.books import read_books, wait_quiesced
 from crashcart.model.topology import Topology
 from crashcart.model.truth import Quiesce, Source, Truth
 from crashcart.running.interrupts import Interrupted, Interrupts
+from tests.unit.running.any_moment import MOMENTS, asked_at_any_moment
 
-MOMENTS = 300
 AT_REST = Truth(sources={}, quiesce=Quiesce(5.0, {}), invariants=())
 ORDERS = Source(database="orders-db", sql="SELECT 1", columns={"n": "INTEGER"})
 
@@ -90,28 +89,9 @@ def test_who_left_once_and_reports_is_made_to_leave_by_the_second_request(silent
 
 def test_a_request_between_any_two_steps_leaves_nothing_half_made(capfd: pytest.CaptureFixture[str]) -> None:
     """Half an event loop says so on standard error when it is collected, and so does a coroutine nobody awaited."""
-    once_s = _takes_s()
     left = 0
-    for moment in range(1, MOMENTS + 1):
-        interrupts = Interrupts()
-        with interrupts.handled():
-            before = signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
-            with suppress(Interrupted), interrupts.raising():
-                signal.setitimer(signal.ITIMER_REAL, once_s * 1.2 * moment / MOMENTS)
-                wait_quiesced(AT_REST, Shelf(), interrupts)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+    for interrupts in asked_at_any_moment(partial(wait_quiesced, AT_REST, Shelf())):
         left += interrupts.broke_off
     gc.collect()
     assert left > MOMENTS / 4
     assert capfd.readouterr().err == ""
-
-
-def _takes_s() -> float:
-    """As a rule: a busy machine makes some of them much longer."""
-    took_s = []
-    for _ in range(21):
-        began = time.perf_counter()
-        wait_quiesced(AT_REST, Shelf(), Interrupts())
-        took_s.append(time.perf_counter() - began)
-    return statistics.median(took_s)
